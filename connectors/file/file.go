@@ -1,0 +1,92 @@
+// Package file opens the files that sources read: plain, or compressed with
+// gzip (.gz) or zstd (.zst), told apart by name.
+//
+// It refuses to guess: a file whose name says a compression that is not read
+// here is an error, not a stream of odd bytes. And it never lets a file that
+// was cut short look whole: a compressed stream ends in io.EOF only where its
+// own format says that it ends. (What no format can tell is a cut exactly
+// between two concatenated streams, or in a plain file: the parser of what is
+// inside must find that.)
+package file
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// maxWindow bounds the memory of a zstd stream. 128 MiB is what the zstd
+// program itself accepts without being asked (its --long=27).
+const maxWindow = 128 << 20
+
+// Open opens the file at path for reading once, from its beginning, with
+// bounded memory. A truncated or damaged compressed stream makes Read fail
+// with an error that is not io.EOF (io.ErrUnexpectedEOF where it was cut).
+func Open(path string) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("file: %w", err)
+	}
+	r, err := decompress(path, f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("file: open %s: %w", path, err)
+	}
+	return r, nil
+}
+
+// stream is what Open returns: closing ends the decompression and the file.
+type stream struct {
+	io.Reader
+	close func() error
+}
+
+func (s stream) Close() error { return s.close() }
+
+func decompress(path string, f *os.File) (io.ReadCloser, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, errors.New("is a directory")
+	}
+	switch ext := strings.ToLower(filepath.Ext(path)); ext {
+	case ".gz":
+		z, err := gzip.NewReader(bufio.NewReaderSize(f, 64<<10))
+		if err != nil {
+			return nil, notEOF(err)
+		}
+		return stream{z, func() error { return errors.Join(z.Close(), f.Close()) }}, nil
+	case ".zst":
+		b := bufio.NewReaderSize(f, 64<<10)
+		// The decoder takes a file of no bytes for a whole stream of none.
+		if _, err := b.Peek(1); err != nil {
+			return nil, notEOF(err)
+		}
+		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, notEOF(err)
+		}
+		return stream{z, func() error { z.Close(); return f.Close() }}, nil
+	case ".xz", ".bz2", ".zip", ".lz4", ".z":
+		return nil, fmt.Errorf("%s files are not read: use .gz or .zst", ext)
+	}
+	return f, nil
+}
+
+// notEOF makes an end that came before the stream had begun the error that it
+// is.
+func notEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
