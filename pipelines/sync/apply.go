@@ -1,0 +1,455 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/sync/errgroup"
+
+	"example.org/cis/pipelines/failpoint"
+	"example.org/cis/pipelines/snapshots"
+	"example.org/cis/pipelines/spec"
+	"example.org/cis/sinks"
+	"example.org/cis/transforms/diff"
+	"example.org/cis/transforms/guard"
+	"example.org/cis/transforms/merge"
+	"example.org/cis/transforms/people"
+	"example.org/cis/transforms/sign"
+	"example.org/cis/transforms/snapshot"
+)
+
+// commitSize is how many people go to the vault in one call.
+const commitSize = 64
+
+// applied is what one part's application left.
+type applied struct {
+	Part       int           `json:"part"`
+	Segment    string        `json:"segment,omitzero"` // "" if nobody's profile changed
+	Bytes      int64         `json:"bytes"`
+	Counts     []guard.Count `json:"counts"`
+	Held       []guard.Count `json:"held"`
+	Moved      []guard.Count `json:"moved"`
+	Signatures int64         `json:"signatures"`
+	Writes     int64         `json:"writes"`
+	// Kept are people something about whom was not applied: their records
+	// keep their old form in the snapshot, so that the next run looks again.
+	Kept  []people.ID   `json:"kept,omitzero"`
+	Cases []people.Case `json:"cases,omitzero"`
+}
+
+// apply carries out one part of a sealed plan: signs, commits, and writes the
+// snapshot's bodies and rows of the part.
+func apply(ctx context.Context, e *env, p *Plan, part int) (applied, error) {
+	signers, err := spec.Current().Signers(ctx, e.Keys)
+	if err != nil {
+		return applied{}, err
+	}
+	a := &application{e: e, plan: p, signers: signers, out: applied{Part: part}}
+	body, err := e.blobs.Create(ctx, e.segmentBlob(part))
+	if err != nil {
+		return a.out, err
+	}
+	defer body.Close()
+	a.body = body
+
+	// Signing is spread over the processors, commits follow one another, and
+	// both go on at the same time.
+	batches := make(chan []people.Proposal, 1)
+	ready := make(chan []*person, 2)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(batches)
+		var batch []people.Proposal
+		send := func() error {
+			select {
+			case batches <- batch:
+				batch = nil
+				return nil
+			case <-gctx.Done():
+				return gctx.Err()
+			}
+		}
+		err := p.EachProposal(gctx, e.work, part, func(prop people.Proposal) error {
+			if batch = append(batch, prop); len(batch) == commitSize {
+				return send()
+			}
+			return nil
+		})
+		if err == nil && len(batch) > 0 {
+			err = send()
+		}
+		return err
+	})
+	g.Go(func() error {
+		defer close(ready)
+		for batch := range batches {
+			list, err := a.prepare(gctx, batch)
+			if err != nil {
+				return err
+			}
+			select {
+			case ready <- list:
+			case <-gctx.Done():
+				return gctx.Err()
+			}
+		}
+		return nil
+	})
+	g.Go(func() error {
+		for list := range ready {
+			if err := a.commit(gctx, list); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return a.out, err
+	}
+	if a.offset > 0 {
+		if err := body.Commit(); err != nil {
+			return a.out, fmt.Errorf("sync: bodies: %w", err)
+		}
+		a.out.Segment, a.out.Bytes = e.segmentBlob(part), int64(a.offset)
+	}
+	if err := snapshots.Write(ctx, e.work, e.rowsBlob(part), snapshot.NewRows(a.rows).Encode()); err != nil {
+		return a.out, err
+	}
+	slices.SortFunc(a.out.Kept, func(x, y people.ID) int { return strings.Compare(string(x[:]), string(y[:])) })
+	if err := snapshots.WriteJSON(ctx, e.work, e.appliedBlob(part), a.out); err != nil {
+		return a.out, err
+	}
+	failpoint.Hit("apply.part")
+	return a.out, nil
+}
+
+type application struct {
+	e       *env
+	plan    *Plan
+	signers map[people.Publisher]sign.Signer
+	body    sinks.BlobWriter
+	offset  uint64
+	rows    []snapshot.Row
+	out     applied
+}
+
+// A person is a proposal on its way into the vault.
+type person struct {
+	prop       people.Proposal
+	commit     *sinks.Commit // nil: nothing to write
+	done       []people.Operation
+	moved      []people.Operation
+	held       []people.Operation
+	signatures int64
+	row        snapshot.Row
+	packed     []byte
+}
+
+func (a *application) prepare(ctx context.Context, batch []people.Proposal) ([]*person, error) {
+	var ids []people.ID
+	for _, p := range batch {
+		if p.Base > 0 {
+			ids = append(ids, p.Person)
+		}
+	}
+	stored := map[people.ID]sinks.Stored{}
+	if len(ids) > 0 {
+		found, err := a.e.store.People(ctx, ids)
+		if err != nil {
+			return nil, fmt.Errorf("sync: read people: %w", err)
+		}
+		for _, s := range found {
+			stored[s.ID] = s
+		}
+	}
+	list := make([]*person, len(batch))
+	g, gctx := errgroup.WithContext(ctx)
+	workers := max(2, runtime.GOMAXPROCS(0))
+	for w := range workers {
+		g.Go(func() (err error) {
+			for i := w; i < len(batch); i += workers {
+				s := stored[batch[i].Person]
+				if s.Revision > batch[i].Base { // this run may have written them before it died
+					list[i] = &person{prop: batch[i]}
+					err = a.retry(gctx, list[i], s)
+				} else {
+					list[i], err = a.person(gctx, batch[i], s)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return list, g.Wait()
+}
+
+// person turns a proposal into a commit against what is stored now.
+func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.Stored) (*person, error) {
+	p := &person{prop: prop}
+	through := make([]people.Operation, 0, len(prop.Operations))
+	for _, o := range prop.Operations {
+		if a.plan.holds(o) {
+			p.held = append(p.held, o)
+		} else {
+			through = append(through, o)
+		}
+	}
+	var was *people.Profile
+	evidence := prop.Evidence
+	if s.Revision > 0 {
+		var err error
+		if was, err = unpackProfile(s.Profile); err != nil {
+			return nil, fmt.Errorf("sync: %s: %w", prop.Person, err)
+		}
+		if s.Revision != prop.Base { // somebody wrote meanwhile: their evidence stays, ours is added
+			now, err := unpackEvidence(s.Observations)
+			if err != nil {
+				return nil, fmt.Errorf("sync: %s: %w", prop.Person, err)
+			}
+			now.Former, now.Cleared = evidence.Former, evidence.Cleared
+			for _, o := range evidence.Observations {
+				if o.Lifecycle == people.Gone {
+					merge.GiveUp(&now, o.Publisher, a.e.Clock)
+				} else {
+					merge.Fold(&now, o)
+				}
+			}
+			evidence = now
+		}
+	} else if len(through) == 0 {
+		return p, nil // somebody new, held whole
+	}
+	res := diff.Apply(a.e.cat, was, through, a.e.Clock)
+	p.done, p.moved = res.Done, res.Moved
+	for i, path := range res.Changed {
+		attr, _ := res.Profile.Find(path)
+		signer, ok := a.signers[res.Publishers[i]]
+		if !ok {
+			return nil, fmt.Errorf("sync: no signing key of publisher %s: make one with `cis keys new %s`", res.Publishers[i], res.Publishers[i])
+		}
+		signed, err := sign.Attribute(ctx, signer, res.Publishers[i], prop.Person, path, attr)
+		if err != nil {
+			return nil, fmt.Errorf("sync: %s: %s: %w", prop.Person, path, err)
+		}
+		res.Profile.Set(path, signed)
+		p.signatures++
+	}
+	canonical := res.Profile.AppendJSON(make([]byte, 0, 32<<10))
+	if len(res.Done) > 0 || prop.Reindex {
+		p.packed = sinks.Pack(canonical)
+	}
+	p.row = snapshot.Row{ID: prop.Person, Revision: s.Revision, Content: a.e.hash.Content(res.Profile),
+		Exact: a.e.hash.Exact(canonical), Active: res.Profile.Value(people.Active).True()}
+	if len(res.Done) == 0 && (!prop.Noted || len(p.held)+len(p.moved) > 0) {
+		return p, nil
+	}
+	c := &sinks.Commit{ID: prop.Person, Expect: s.Revision, Revision: s.Revision}
+	body, err := json.Marshal(&evidence, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("sync: %s: evidence: %w", prop.Person, err)
+	}
+	c.Observations = sinks.Pack(body)
+	for _, o := range evidence.Observations {
+		c.Records = append(c.Records, people.Key{Scheme: people.ByRecord(o.Publisher), Value: o.Record})
+	}
+	if len(res.Done) > 0 {
+		c.Revision++
+		c.Profile = p.packed
+		c.Unique, c.Lookups = Keys(res.Profile, &evidence)
+		history, err := json.Marshal(&people.Revision{Number: c.Revision, RecordedAt: a.e.Clock, Cause: people.Cause{Run: a.e.Run, Door: "sync", Reason: a.e.Reason}, Operations: res.Done}, json.Deterministic(true))
+		if err != nil {
+			return nil, fmt.Errorf("sync: %s: history: %w", prop.Person, err)
+		}
+		c.History = sinks.Pack(history)
+		if !a.e.FirstLoad { // a first load tells nobody
+			c.Notify, c.NotifyID = "update", res.Profile.Value(people.UserID).Text()
+			if s.Revision == 0 {
+				c.Notify = "create"
+			}
+		}
+		p.row.Revision = c.Revision
+	}
+	p.commit = c
+	return p, nil
+}
+
+// Keys returns what a person is found by: unique claims and lookups.
+func Keys(p *people.Profile, e *people.Evidence) (unique, lookups []people.Key) {
+	add := func(list *[]people.Key, s people.Scheme, v string) {
+		if k := (people.Key{Scheme: s, Value: v}); v != "" && !slices.Contains(*list, k) {
+			*list = append(*list, k)
+		}
+	}
+	add(&unique, people.ByUserID, p.Value(people.UserID).Text())
+	add(&unique, people.ByUsername, p.Value(people.PrimaryUsername).Text())
+	add(&lookups, people.ByEmail, strings.ToLower(p.Value(people.PrimaryEmail).Text()))
+	add(&lookups, people.ByPosixID, p.Value("identities.mozilla_posix_id").Text())
+	for _, id := range e.Former {
+		add(&lookups, people.ByFormerID, id)
+	}
+	for i := range e.Observations {
+		add(&lookups, people.ByEmail, e.Observations[i].Key(people.ByEmail))
+	}
+	return unique, lookups
+}
+
+// commit writes a batch. Whoever was written by this run before it died is
+// recognised and not written again; whoever moved is tried again as they are
+// now.
+func (a *application) commit(ctx context.Context, list []*person) error {
+	for try := 0; ; try++ {
+		var commits []sinks.Commit
+		var who []*person
+		for _, p := range list {
+			if p.commit != nil {
+				commits, who = append(commits, *p.commit), append(who, p)
+			}
+		}
+		if len(commits) == 0 {
+			break
+		}
+		failpoint.Hit("apply.commit")
+		results, err := a.e.store.Commit(ctx, a.e.Fence, commits)
+		if err != nil {
+			return fmt.Errorf("sync: commit: %w", err)
+		}
+		failpoint.Hit("apply.committed")
+		again := false
+		for i, err := range results {
+			p := who[i]
+			switch {
+			case err == nil:
+				a.out.Writes++
+				a.out.Signatures += p.signatures
+				p.commit = nil
+			case errors.Is(err, sinks.ErrConflict) && try < 5:
+				s, err := a.e.store.Person(ctx, p.prop.Person)
+				if errors.Is(err, sinks.ErrNotFound) {
+					s, err = sinks.Stored{ID: p.prop.Person}, nil
+				}
+				if err != nil {
+					return fmt.Errorf("sync: read %s: %w", p.prop.Person, err)
+				}
+				if err := a.retry(ctx, p, s); err != nil {
+					return err
+				}
+				again = true
+			case errors.Is(err, sinks.ErrTaken), errors.Is(err, sinks.ErrTooLarge), errors.Is(err, sinks.ErrConflict):
+				a.refused(p, err)
+			default:
+				return fmt.Errorf("sync: commit %s: %w", p.prop.Person, err)
+			}
+		}
+		if !again {
+			break
+		}
+	}
+	for _, p := range list {
+		if err := a.record(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retry prepares a person anew against what is stored now, which is not what
+// the plan was made from.
+func (a *application) retry(ctx context.Context, p *person, s sinks.Stored) error {
+	if s.Revision > p.prop.Base {
+		docs, err := a.e.store.History(ctx, p.prop.Person, p.prop.Base)
+		if err != nil {
+			return fmt.Errorf("sync: read history of %s: %w", p.prop.Person, err)
+		}
+		for _, d := range docs {
+			rev, err := unpackRevision(d.Doc)
+			if err != nil {
+				return fmt.Errorf("sync: %s: %w", p.prop.Person, err)
+			}
+			if rev.Cause.Run == a.e.Run && rev.Cause.Door == "sync" {
+				return a.already(p, s, rev)
+			}
+		}
+	}
+	next, err := a.person(ctx, p.prop, s)
+	if err != nil {
+		return err
+	}
+	if next.packed == nil { // the snapshot's row follows what moved
+		next.packed = s.Profile
+	}
+	*p = *next
+	return nil
+}
+
+// already takes a person as this run left them before it died.
+func (a *application) already(p *person, s sinks.Stored, rev people.Revision) error {
+	profile, err := unpackProfile(s.Profile)
+	if err != nil {
+		return fmt.Errorf("sync: %s: %w", p.prop.Person, err)
+	}
+	canonical := profile.AppendJSON(nil)
+	p.row = snapshot.Row{ID: p.prop.Person, Revision: s.Revision, Content: a.e.hash.Content(profile), Exact: a.e.hash.Exact(canonical),
+		Active: profile.Value(people.Active).True()}
+	p.packed, p.commit, p.done, p.moved = s.Profile, nil, rev.Operations, nil
+	return nil
+}
+
+func unpackRevision(packed []byte) (rev people.Revision, err error) {
+	body, err := sinks.Unpack(packed)
+	if err != nil {
+		return rev, err
+	}
+	if err := json.Unmarshal(body, &rev); err != nil {
+		return rev, fmt.Errorf("history: %w", err)
+	}
+	return rev, nil
+}
+
+// refused sets aside a person whom the vault does not take.
+func (a *application) refused(p *person, err error) {
+	publisher := people.CIS
+	if len(p.prop.Evidence.Observations) > 0 {
+		publisher = p.prop.Evidence.Observations[0].Publisher
+	}
+	c := people.Case{Kind: "refused", Publisher: publisher, People: []people.ID{p.prop.Person}, Reason: "the vault did not take the person: " + err.Error(),
+		Resolve: "see who holds the user_id or username, and correct one of them", FirstSeen: a.e.Clock}
+	if errors.Is(err, sinks.ErrConflict) {
+		c.Resolve = "nothing: somebody wrote at the same time, again and again; the next run tries again"
+	}
+	a.out.Cases = append(a.out.Cases, c)
+	p.moved, p.done, p.commit, p.packed = append(p.moved, p.done...), nil, nil, nil
+	p.row.Revision = 0
+}
+
+// record counts a person's outcome and writes the snapshot's part of it.
+func (a *application) record(p *person) error {
+	for _, o := range p.done {
+		a.out.Counts = addCount(a.out.Counts, guard.Count{Class: o.Class, Source: o.Source, N: 1})
+	}
+	for _, o := range p.held {
+		a.out.Held = addCount(a.out.Held, guard.Count{Class: o.Class, Source: o.Source, N: 1})
+	}
+	for _, o := range p.moved {
+		a.out.Moved = addCount(a.out.Moved, guard.Count{Class: o.Class, Source: o.Source, N: 1})
+	}
+	if len(p.held)+len(p.moved) > 0 {
+		a.out.Kept = append(a.out.Kept, p.prop.Person)
+	}
+	if p.packed == nil || p.row.Revision == 0 {
+		return nil
+	}
+	if _, err := a.body.Write(p.packed); err != nil {
+		return fmt.Errorf("sync: bodies: %w", err)
+	}
+	p.row.Segment, p.row.Offset, p.row.Length = uint32(a.out.Part), a.offset, uint32(len(p.packed))
+	a.offset += uint64(len(p.packed))
+	a.rows = append(a.rows, p.row)
+	return nil
+}

@@ -1,0 +1,429 @@
+package sync
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"example.org/cis/pipelines/failpoint"
+	"example.org/cis/pipelines/snapshots"
+	"example.org/cis/sinks"
+	"example.org/cis/transforms/correlate"
+	"example.org/cis/transforms/people"
+	"example.org/cis/transforms/snapshot"
+)
+
+// partSize is how many candidates one part of a plan has.
+const partSize = 1000
+
+// A candidate is one line of a candidates blob.
+type candidate struct {
+	Person people.ID `json:"person"`
+	New    bool      `json:"new,omitzero"`
+	// Reindex says that the vault is ahead of the snapshot's row.
+	Reindex bool   `json:"reindex,omitzero"`
+	Links   []link `json:"links,omitzero"`
+}
+
+type link struct {
+	Source int    `json:"source"`
+	Offset uint64 `json:"offset,omitzero"`
+	Length uint32 `json:"length,omitzero"`
+	Gone   bool   `json:"gone,omitzero"`
+	First  bool   `json:"first,omitzero"`
+}
+
+// correlated is what the correlate step leaves for the others.
+type correlated struct {
+	Extracts  []extracted     `json:"extracts"`
+	Parts     int             `json:"parts"`
+	VaultTime time.Time       `json:"vault_time"`
+	Empty     bool            `json:"empty,omitzero"` // nobody is in the vault
+	Active    int64           `json:"active"`
+	Lists     snapshots.Lists `json:"lists"`
+	// Payloads are the blobs that links of each source point into.
+	Payloads []payload `json:"payloads"`
+}
+
+type payload struct {
+	Name string `json:"name"`
+	Base bool   `json:"base,omitzero"` // it is in the base snapshot, not in the run's work
+}
+
+// correlateAll decides who belongs to whom and writes the candidates in parts.
+func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated, error) {
+	slices.SortFunc(extracts, func(a, b extracted) int { return a.Source - b.Source })
+	out := correlated{Extracts: extracts, Payloads: make([]payload, len(e.Sources))}
+	world, err := e.world(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer world.Close()
+	count, err := e.store.Count(ctx)
+	if err != nil {
+		return out, fmt.Errorf("sync: count the vault: %w", err)
+	}
+	out.Empty, out.Active = count == 0, world.Rows.Active()
+	base, err := world.Lists(ctx)
+	if err != nil {
+		return out, err
+	}
+	moved, until, err := e.moved(ctx, world)
+	if err != nil {
+		return out, err
+	}
+	out.VaultTime = until
+
+	c := &correlation{e: e, world: world, payloads: out.Payloads, open: make([]sinks.Blob, len(e.Sources))}
+	defer c.close()
+	w := correlate.World{Now: e.Clock, Holders: map[snapshot.Short]people.ID{}, Name: c.name}
+	for _, x := range extracts {
+		s, set, err := c.load(ctx, x)
+		if err != nil {
+			return out, err
+		}
+		w.Sources = append(w.Sources, s)
+		if !x.Certificate.Complete { // what it set aside last time is still set aside
+			for _, r := range base.Rejections {
+				if r.Source == s.Name {
+					out.Lists.Rejections = append(out.Lists.Rejections, r)
+				}
+			}
+			for _, k := range base.Cases {
+				if k.Publisher == s.Publisher && correlate.Anchor(s.Publisher) {
+					out.Lists.Cases = append(out.Lists.Cases, k)
+				}
+			}
+			continue
+		}
+		out.Lists.Rejections = append(out.Lists.Rejections, set.Rejections...)
+	}
+	inVault := map[people.ID]bool{}
+	if !out.Empty {
+		if err := c.holders(ctx, w, inVault); err != nil {
+			return out, err
+		}
+	}
+	w.Known = func(id people.ID) bool {
+		_, ok := world.Rows.Find(id)
+		return ok || inVault[id]
+	}
+	res := correlate.Run(w)
+	if c.err != nil {
+		return out, c.err
+	}
+	out.Lists.Cases = append(out.Lists.Cases, res.Cases...)
+	out.Lists.Upcoming = res.Upcoming
+	date(&out.Lists, base, e.Clock)
+	for i := range e.Sources {
+		if err := c.keep(ctx, i, res.Tables[i]); err != nil {
+			return out, err
+		}
+	}
+	list, err := e.candidates(world, res.Candidates, moved)
+	if err != nil {
+		return out, err
+	}
+	out.Parts, err = e.writeCandidates(ctx, list)
+	failpoint.Hit("correlate.done")
+	return out, err
+}
+
+// moved lists the people whose revision is not the one of the base snapshot,
+// and the store's time up to which that is known.
+func (e *env) moved(ctx context.Context, w *snapshots.World) (map[people.ID]bool, time.Time, error) {
+	moved := map[people.ID]bool{}
+	until := w.Manifest.VaultTime
+	if e.Wall.After(until) {
+		until = e.Wall
+	}
+	err := e.store.Moved(ctx, w.Manifest.VaultTime, func(h sinks.Head) error {
+		if h.MovedAt.After(until) {
+			until = h.MovedAt
+		}
+		if r, ok := w.Rows.Find(h.ID); !ok || r.Revision != h.Revision {
+			moved[h.ID] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, until, fmt.Errorf("sync: who moved: %w", err)
+	}
+	return moved, until, nil
+}
+
+type correlation struct {
+	e        *env
+	world    *snapshots.World
+	payloads []payload
+	open     []sinks.Blob
+	err      error
+}
+
+func (c *correlation) close() {
+	for _, b := range c.open {
+		if b != nil {
+			b.Close()
+		}
+	}
+}
+
+// load makes a source's part of the world from its extract and the base.
+func (c *correlation) load(ctx context.Context, x extracted) (correlate.Source, aside, error) {
+	i := x.Source
+	src := c.e.Sources[i]
+	s := correlate.Source{Name: src.Name, Publisher: src.Publisher, Complete: x.Certificate.Complete,
+		Policy: correlate.Policy{Confirm: src.Confirm, Grace: src.Grace}}
+	var set aside
+	var err error
+	if s.Prev, err = c.world.Records(ctx, src.Name); err != nil {
+		return s, set, err
+	}
+	if !s.Complete {
+		if base := c.world.Source(src.Name); base != nil {
+			c.payloads[i] = payload{Name: base.Waiting, Base: true}
+		}
+		return s, set, nil
+	}
+	c.payloads[i] = payload{Name: c.e.payloadBlob(i)}
+	body, err := snapshots.Read(ctx, c.e.work, c.e.recordsBlob(i))
+	if err != nil {
+		return s, set, err
+	}
+	t, err := snapshot.ParseRecords(body)
+	if err != nil {
+		return s, set, err
+	}
+	s.Seen = make([]snapshot.Record, t.Len())
+	for k := range s.Seen {
+		s.Seen[k] = t.At(k)
+	}
+	if err := snapshots.ReadJSON(ctx, c.e.work, c.e.setAsideBlob(i), &set); err != nil {
+		return s, set, err
+	}
+	s.Withheld = set.Withheld
+	return s, set, nil
+}
+
+// holders asks the vault who holds the user ids of new anchor records, and
+// whether the people they would make are there.
+func (c *correlation) holders(ctx context.Context, w correlate.World, inVault map[people.ID]bool) error {
+	for i, s := range w.Sources {
+		if !correlate.Anchor(s.Publisher) {
+			continue
+		}
+		var fresh []snapshot.Record
+		for _, r := range s.Seen {
+			if !r.Person.IsZero() && r.Length > 0 {
+				fresh = append(fresh, r)
+			}
+		}
+		for batch := range slices.Chunk(fresh, 200) {
+			var keys []people.Key
+			var ids []people.ID
+			for _, r := range batch {
+				o, err := c.observation(ctx, i, r)
+				if err != nil {
+					return err
+				}
+				keys = append(keys, people.Key{Scheme: people.ByUserID, Value: o.Key(people.ByUserID)})
+				ids = append(ids, r.Person)
+			}
+			found, err := c.e.store.Lookup(ctx, keys)
+			if err != nil {
+				return fmt.Errorf("sync: look up user ids: %w", err)
+			}
+			for k, held := range found {
+				for _, id := range held {
+					w.Holders[batch[k].Key] = id
+					inVault[id] = true
+				}
+			}
+			there, err := c.e.store.People(ctx, ids)
+			if err != nil {
+				return fmt.Errorf("sync: look up people: %w", err)
+			}
+			for _, p := range there {
+				inVault[p.ID] = true
+			}
+		}
+	}
+	return nil
+}
+
+// observation reads the payload of a record; its Length is not 0.
+func (c *correlation) observation(ctx context.Context, i int, r snapshot.Record) (o people.Observation, err error) {
+	b, err := c.payload(ctx, i, r)
+	if err != nil {
+		return o, err
+	}
+	if err := json.Unmarshal(b, &o); err != nil {
+		return o, fmt.Errorf("sync: decode an observation of %s: %w", c.e.Sources[i].Name, err)
+	}
+	return o, nil
+}
+
+func (c *correlation) payload(ctx context.Context, i int, r snapshot.Record) ([]byte, error) {
+	if c.open[i] == nil {
+		b, err := c.e.openPayload(ctx, c.payloads[i])
+		if err != nil {
+			return nil, err
+		}
+		c.open[i] = b
+	}
+	return readPayload(c.open[i], r.Offset, r.Length)
+}
+
+func (e *env) openPayload(ctx context.Context, p payload) (sinks.Blob, error) {
+	from := e.work
+	if p.Base {
+		from = e.blobs
+	}
+	b, err := from.Open(ctx, p.Name)
+	if err != nil {
+		return nil, fmt.Errorf("sync: open %s: %w", p.Name, err)
+	}
+	return b, nil
+}
+
+func readPayload(b sinks.Blob, offset uint64, length uint32) ([]byte, error) {
+	body := make([]byte, length)
+	if n, err := b.ReadAt(body, int64(offset)); err != nil && !(errors.Is(err, io.EOF) && n == len(body)) {
+		return nil, fmt.Errorf("sync: read a record: %w", err)
+	}
+	return body, nil
+}
+
+// name gives the record id of a case.
+func (c *correlation) name(i int, r snapshot.Record) string {
+	if r.Length == 0 {
+		return fmt.Sprintf("key %x", r.Key[:6])
+	}
+	o, err := c.observation(context.Background(), i, r)
+	if err != nil {
+		c.err = err
+	}
+	return o.Record
+}
+
+// keep writes a source's next table, and the observations in it that attach
+// to nobody, to which its records point from now on.
+func (c *correlation) keep(ctx context.Context, i int, t snapshot.Records) error {
+	w, err := c.e.work.Create(ctx, c.e.nextWaiting(i))
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	var offset uint64
+	next := make([]snapshot.Record, t.Len())
+	for k := range next {
+		r := t.At(k)
+		if r.Person.IsZero() && r.Length > 0 {
+			body, err := c.payload(ctx, i, r)
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(body); err != nil {
+				return fmt.Errorf("sync: keep %s: %w", c.e.Sources[i].Name, err)
+			}
+			r.Offset = offset
+			offset += uint64(r.Length)
+		} else {
+			r.Offset, r.Length = 0, 0
+		}
+		next[k] = r
+	}
+	if err := w.Commit(); err != nil {
+		return fmt.Errorf("sync: keep %s: %w", c.e.Sources[i].Name, err)
+	}
+	return snapshots.Write(ctx, c.e.work, c.e.nextRecords(i), snapshot.NewRecords(next).Encode())
+}
+
+// date gives every case and rejection the time it was first seen.
+func date(l *snapshots.Lists, base snapshots.Lists, now time.Time) {
+	first := map[string]time.Time{}
+	for _, r := range base.Rejections {
+		first[rejectionKey(r)] = r.FirstSeen
+	}
+	for _, k := range base.Cases {
+		first[caseKey(k)] = k.FirstSeen
+	}
+	for i := range l.Rejections {
+		r := &l.Rejections[i]
+		if r.FirstSeen = first[rejectionKey(*r)]; r.FirstSeen.IsZero() {
+			r.FirstSeen = now
+		}
+	}
+	for i := range l.Cases {
+		k := &l.Cases[i]
+		if k.FirstSeen = first[caseKey(*k)]; k.FirstSeen.IsZero() {
+			k.FirstSeen = now
+		}
+	}
+}
+
+func rejectionKey(r people.Rejection) string {
+	place := ""
+	if r.Record == "" {
+		place = r.Place
+	}
+	return fmt.Sprintf("r\x00%s\x00%s\x00%s\x00%s\x00%s", r.Source, r.Record, place, r.Attribute, r.Reason)
+}
+
+func caseKey(k people.Case) string {
+	return fmt.Sprintf("c\x00%s\x00%s\x00%s\x00%s", k.Kind, k.Publisher, k.Record, k.Reason)
+}
+
+// candidates joins those whom a record concerns with those who moved, and
+// with everybody when the catalogue is another one.
+func (e *env) candidates(w *snapshots.World, touched []correlate.Candidate, moved map[people.ID]bool) ([]candidate, error) {
+	list := make([]candidate, 0, len(touched)+len(moved))
+	have := map[people.ID]bool{}
+	for _, t := range touched {
+		c := candidate{Person: t.Person, New: t.New, Reindex: moved[t.Person]}
+		for _, l := range t.Links {
+			c.Links = append(c.Links, link{l.Source, l.Record.Offset, l.Record.Length, l.Gone, l.First})
+		}
+		have[t.Person] = true
+		list = append(list, c)
+	}
+	add := func(id people.ID) {
+		if !have[id] {
+			have[id] = true
+			list = append(list, candidate{Person: id, Reindex: moved[id]})
+		}
+	}
+	for id := range moved {
+		add(id)
+	}
+	if w.Manifest.Run != "" && w.Manifest.Catalogue != e.cat.Hash() {
+		for i := range w.Rows.Len() {
+			add(w.Rows.At(i).ID)
+		}
+	}
+	slices.SortFunc(list, func(a, b candidate) int { return bytes.Compare(a.Person[:], b.Person[:]) })
+	return list, nil
+}
+
+func (e *env) writeCandidates(ctx context.Context, list []candidate) (parts int, err error) {
+	for chunk := range slices.Chunk(list, partSize) {
+		var b bytes.Buffer
+		for i := range chunk {
+			if err := json.MarshalWrite(&b, &chunk[i]); err != nil {
+				return 0, fmt.Errorf("sync: candidates: %w", err)
+			}
+			b.WriteByte('\n')
+		}
+		if err := snapshots.Write(ctx, e.work, e.candidatesBlob(parts), b.Bytes()); err != nil {
+			return 0, err
+		}
+		parts++
+	}
+	return parts, nil
+}

@@ -1,0 +1,165 @@
+// Package sync is the main pipeline: it takes records from the sources to
+// signed profiles in the vault, in two graphs.
+//
+//	extract -> correlate -> propose -> seal        (a plan: nothing is written to people)
+//	apply -> finish                                (signed profiles, and the next snapshot)
+//
+// What flows through a graph are references to blobs, never records: an
+// extract spills what changed, correlate works on fixed-width tables, propose
+// and apply each take one part of the candidates. Cost follows change: an
+// unchanged record is parsed, hashed, compared and forgotten.
+//
+// Each step is an ordinary function of a [Job] and a reference; the DoFns in
+// graph.go are shims around them. Every step may run twice: blobs are
+// replaced whole, and a commit that was made is recognised by its revision
+// and run.
+//
+// A run takes the lease, is recorded first and finished last. A run that died
+// before its plan was sealed is abandoned; one that died after it is finished
+// by the next, under its own clock, so that the outcome is the same to the
+// byte.
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"example.org/cis/connectors"
+	"example.org/cis/pipelines/snapshots"
+	"example.org/cis/pipelines/spec"
+	"example.org/cis/sinks"
+	"example.org/cis/transforms/catalogue"
+	"example.org/cis/transforms/people"
+	"example.org/cis/transforms/snapshot"
+)
+
+// A Source names one source of a run.
+type Source struct {
+	Name      string           `json:"name"`
+	Publisher people.Publisher `json:"publisher"`
+	Spec      string           `json:"spec"`
+	Confirm   time.Duration    `json:"confirm,format:units"`
+	Grace     time.Duration    `json:"grace,format:units"`
+}
+
+// A Job is everything a step needs to know, in a form that crosses
+// processes: specs and names, no clients and no secrets.
+type Job struct {
+	Run   string    `json:"run"`
+	Clock time.Time `json:"clock"` // the run's time, in every date it writes
+
+	// Wall is the real time at which the run began, for what the store dates by its own clock.
+	Wall time.Time `json:"wall"`
+
+	Vault     string `json:"vault"`
+	Blobs     string `json:"blobs"`
+	Work      string `json:"work"` // where extracts and plans go; the same as Blobs but in a dry run
+	Keys      string `json:"keys"`
+	Salt      string `json:"salt"`
+	Catalogue string `json:"catalogue"`
+
+	Sources []Source `json:"sources"`
+	// Base is the run whose snapshot this one starts from; "" for none.
+	Base string `json:"base,omitzero"`
+	// Protected are user ids of people whom absence never ends.
+	Protected []string    `json:"protected,omitzero"`
+	FirstLoad bool        `json:"first_load,omitzero"`
+	Reason    string      `json:"reason,omitzero"`
+	Fence     sinks.Fence `json:"fence"`
+}
+
+func (j Job) dir() string { return "runs/" + j.Run + "/" }
+
+// env is what a step opens to do its work.
+type env struct {
+	Job
+	store sinks.Store
+	blobs sinks.Blobs
+	work  sinks.Blobs
+	cat   *catalogue.Catalogue
+	salt  string
+	hash  *snapshot.Hasher
+}
+
+// open opens what a job names. Steps close it when they are done.
+func open(ctx context.Context, j Job) (*env, error) {
+	o := spec.Current()
+	e := &env{Job: j}
+	var err error
+	if e.store, err = o.Store(ctx, j.Vault); err != nil {
+		return nil, err
+	}
+	ok := false
+	defer func() {
+		if !ok {
+			e.store.Close()
+		}
+	}()
+	if e.blobs, err = o.Blobs(ctx, j.Blobs); err != nil {
+		return nil, err
+	}
+	if e.work, err = o.Blobs(ctx, j.Work); err != nil {
+		return nil, err
+	}
+	if e.cat, err = o.Catalogue(ctx, j.Catalogue); err != nil {
+		return nil, err
+	}
+	if e.salt, err = o.Salt(ctx, j.Salt); err != nil {
+		return nil, err
+	}
+	key, err := vaultKey(ctx, e.store)
+	if err != nil {
+		return nil, err
+	}
+	e.hash = snapshot.NewHasher(key)
+	ok = true
+	return e, nil
+}
+
+func (e *env) Close() error { return e.store.Close() }
+
+func (e *env) source(ctx context.Context, i int) (connectors.Source, error) {
+	return spec.Current().Source(ctx, e.Sources[i].Spec)
+}
+
+// world opens the base snapshot.
+func (e *env) world(ctx context.Context) (*snapshots.World, error) {
+	return snapshots.Open(ctx, e.blobs, e.Base)
+}
+
+// vaultKey reads the key of the vault's hashes, which lives in the ledger.
+func vaultKey(ctx context.Context, l sinks.Ledger) ([]byte, error) {
+	d, err := l.Doc(ctx, "vault", "key")
+	if err != nil {
+		return nil, fmt.Errorf("sync: read the vault's key: %w", err)
+	}
+	return d.Body, nil
+}
+
+// makeVaultKey makes the key of a new vault; another process may win.
+func makeVaultKey(ctx context.Context, l sinks.Ledger, random func([]byte) error) error {
+	_, err := l.Doc(ctx, "vault", "key")
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, sinks.ErrNotFound) {
+		return fmt.Errorf("sync: read the vault's key: %w", err)
+	}
+	key := make([]byte, 32)
+	if err := random(key); err != nil {
+		return fmt.Errorf("sync: make the vault's key: %w", err)
+	}
+	if _, err := l.Put(ctx, sinks.Doc{Kind: "vault", Key: "key", Body: key}); err != nil && !errors.Is(err, sinks.ErrConflict) {
+		return fmt.Errorf("sync: write the vault's key: %w", err)
+	}
+	return nil
+}
+
+// encode and decode carry references between steps.
+func encode(v any) ([]byte, error) { return json.Marshal(v, json.Deterministic(true)) }
+
+func decode(b []byte, v any) error { return json.Unmarshal(b, v, json.RejectUnknownMembers(true)) }

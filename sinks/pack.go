@@ -1,0 +1,54 @@
+package sinks
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Packed documents begin with one byte that names their form, so that a later
+// form can be told from this one.
+const packZstd = 1
+
+// maxUnpacked bounds what a packed document may expand to.
+const maxUnpacked = 64 << 20
+
+var (
+	encoders = sync.Pool{New: func() any {
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(128<<10), zstd.WithEncoderCRC(false))
+		if err != nil {
+			panic(err) // options are constants
+		}
+		return e
+	}}
+	decoders = sync.Pool{New: func() any {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxUnpacked))
+		if err != nil {
+			panic(err)
+		}
+		return d
+	}}
+)
+
+// Pack compresses a document (zstd, RFC 8878). Equal documents pack to equal
+// bytes under one version of this program; stores compare what is inside.
+func Pack(doc []byte) []byte {
+	e := encoders.Get().(*zstd.Encoder)
+	defer encoders.Put(e)
+	return e.EncodeAll(doc, append(make([]byte, 0, len(doc)/2+64), packZstd))
+}
+
+// Unpack is the reverse of Pack.
+func Unpack(packed []byte) ([]byte, error) {
+	if len(packed) == 0 || packed[0] != packZstd {
+		return nil, fmt.Errorf("sinks: not a packed document")
+	}
+	d := decoders.Get().(*zstd.Decoder)
+	defer decoders.Put(d)
+	doc, err := d.DecodeAll(packed[1:], nil)
+	if err != nil {
+		return nil, fmt.Errorf("sinks: unpack: %w", err)
+	}
+	return doc, nil
+}

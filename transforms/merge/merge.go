@@ -1,0 +1,360 @@
+// Package merge decides, attribute by attribute, what a person's profile
+// says. It is a pure function of the stored profile, all current observations
+// of the person, the catalogue and the run's clock: the order in which things
+// arrived never matters.
+//
+// # Who decides an attribute
+//
+//   - A map with several owners (usernames) is composed: each source replaces
+//     its own keys and nobody else's, and cis signs the whole.
+//   - A value that is there is changed only by the attribute's updater; failing
+//     a claim of theirs, by a proof: an identity fact that the linked record
+//     itself shows (its DN, its uid), which cis signs.
+//   - A value that is not there is set by the updater, else by the first
+//     publisher of the create list that claims one.
+//   - Nobody fills what its owner emptied.
+//   - active follows the person's lifecycle authority: HRIS if linked, else
+//     LDAP, else the access provider. cis decides and signs.
+//
+// So a first name, once it has a value, belongs to the person, who keeps it in
+// the people directory: a new one in LDAP changes nothing.
+//
+// Display: publishers propose, and a proposal counts only where none is set.
+package merge
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"example.org/cis/transforms/catalogue"
+	"example.org/cis/transforms/people"
+)
+
+// The rules by which a claim can win.
+const (
+	RuleUpdater   = "updater"   // the publisher named as updater
+	RuleCreator   = "creator"   // the first of the create list, no value was there
+	RuleProof     = "proof"     // an identity fact of the linked record
+	RuleComposed  = "composed"  // each source its own keys
+	RuleLifecycle = "lifecycle" // the lifecycle authority
+	RuleIdentity  = "identity"  // uuid and username of a new person
+)
+
+// Input is everything a decision may depend on.
+type Input struct {
+	ID       people.ID
+	Username string // of a new person
+	// Stored is nil for a new person.
+	Stored    *people.Profile
+	Evidence  people.Evidence
+	Catalogue *catalogue.Catalogue
+	Now       time.Time
+	// First lists publishers whose record was linked in this run: what their
+	// proofs change is no relink.
+	First []people.Publisher
+	// Protected people are not ended by absence.
+	Protected bool
+}
+
+// A Decision is a change with the class and source it belongs to.
+type Decision struct {
+	people.Change
+	Class  people.Class
+	Source people.Publisher
+}
+
+// Authority returns the publisher that may end the person, "" if none.
+func Authority(e *people.Evidence) people.Publisher {
+	for _, p := range []people.Publisher{people.HRIS, people.LDAP, people.AccessProvider} {
+		if e.Find(p) != nil {
+			return p
+		}
+	}
+	return ""
+}
+
+// Merge returns the attributes that change, in the order of paths, and the
+// clear marks as they will be. Dates are not in it: whoever applies the
+// changes stamps them.
+func Merge(in Input) ([]Decision, []people.Cleared) {
+	var out []Decision
+	marks := slices.Clone(in.Evidence.Cleared)
+	m := merger{in, Authority(&in.Evidence)}
+	for i := range in.Catalogue.Attributes {
+		attr := &in.Catalogue.Attributes[i]
+		cur, ok := people.Attribute{}, false
+		if in.Stored != nil {
+			cur, ok = in.Stored.Find(attr.Path)
+		}
+		if !ok {
+			cur = in.Catalogue.Null(attr.Path)
+		}
+		d, ok := m.decide(attr, cur)
+		if !ok || d.New.Equal(d.Old) {
+			continue
+		}
+		d.Path = attr.Path
+		d.Class = m.classify(d)
+		marks = mark(marks, d, in.Now)
+		out = append(out, d)
+	}
+	return out, marks
+}
+
+type merger struct {
+	Input
+	authority people.Publisher
+}
+
+func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decision, bool) {
+	d := Decision{Change: people.Change{Old: people.ContentOf(cur)}}
+	by := func(p people.Publisher, rule string, c people.Claim) (Decision, bool) {
+		d.Publisher, d.Source, d.Rule, d.Since, d.Signed = p, p, rule, c.Since, c.Signed
+		if rule == RuleProof {
+			d.Publisher, d.Signed = people.CIS, nil
+		}
+		d.New = people.Content{Value: claimed(attr, cur, c), Display: display(attr, cur, c), Verified: !c.Unverified}
+		if c.Signed != nil && rule != RuleProof {
+			d.New = people.ContentOf(*c.Signed)
+		}
+		if d.New.Value.IsNull() && cur.Value.IsNull() {
+			return d, false
+		}
+		if d.New.Value.IsNull() {
+			d.New.Display, d.New.Verified, d.Signed = cur.Metadata.Display, cur.Metadata.Verified, nil
+		}
+		return d, true
+	}
+	switch {
+	case attr.Path == people.LastModified:
+		return d, false // follows every write
+	case attr.Path == people.Active:
+		return m.active(d, cur)
+	case attr.Path == people.UUID || attr.Path == people.PrimaryUsername:
+		if m.Stored != nil || !cur.Value.IsNull() {
+			if attr.Path == people.UUID {
+				return d, false
+			}
+			break
+		}
+		text := m.ID.String()
+		if attr.Path == people.PrimaryUsername {
+			text = m.Username
+		}
+		return by(people.CIS, RuleIdentity, people.Claim{Value: people.StringValue(text), Since: m.Now})
+	case attr.ComposedBy != "":
+		return m.compose(d, attr, cur)
+	}
+	if c, ok := m.claim(attr.Update, attr.Path); ok && attr.Update != "" {
+		return by(attr.Update, RuleUpdater, c)
+	}
+	if !cur.Value.IsNull() {
+		if c, ok := m.claim(attr.ProvenBy, attr.Path); ok && !c.Empty && m.here(attr.ProvenBy) {
+			return by(attr.ProvenBy, RuleProof, c)
+		}
+		return d, false
+	}
+	for _, p := range attr.Create {
+		if c, ok := m.claim(p, attr.Path); ok && !c.Empty && !m.barred(attr.Path, p) {
+			return by(p, RuleCreator, c)
+		}
+	}
+	if attr.Path == people.Created && m.Stored == nil {
+		return by(people.CIS, RuleIdentity, people.Claim{Value: people.StringValue(m.Now.UTC().Format(people.TimeFormat)), Since: m.Now})
+	}
+	return d, false
+}
+
+// claim returns what a publisher claims now. A record that is gone, while
+// another authority keeps the person here, gives no access any more.
+func (m *merger) claim(p people.Publisher, path people.Path) (people.Claim, bool) {
+	o := m.Evidence.Find(p)
+	if o == nil {
+		return people.Claim{}, false
+	}
+	c, ok := o.Claim(path)
+	if container, _ := path.Split(); ok && o.Lifecycle == people.Gone && p != m.authority && container == "access_information" {
+		c = people.Claim{Path: path, Empty: true, Since: o.SeenAt}
+	}
+	return c, ok
+}
+
+// here reports whether the publisher's record is not gone.
+func (m *merger) here(p people.Publisher) bool {
+	o := m.Evidence.Find(p)
+	return o != nil && o.Lifecycle != people.Gone
+}
+
+// barred reports whether a clear mark of somebody else forbids p to fill path.
+func (m *merger) barred(path people.Path, p people.Publisher) bool {
+	return slices.ContainsFunc(m.Evidence.Cleared, func(c people.Cleared) bool { return c.Path == path && c.Publisher != p })
+}
+
+func (m *merger) active(d Decision, cur people.Attribute) (Decision, bool) {
+	d.Publisher, d.Source, d.Rule = people.CIS, m.authority, RuleLifecycle
+	d.New = people.Content{Value: cur.Value, Display: cur.Metadata.Display, Verified: true}
+	o := m.Evidence.Find(m.authority)
+	if o == nil {
+		return d, false
+	}
+	on := cur.Value.True()
+	switch o.Lifecycle {
+	case people.Present:
+		on = true
+	case people.NotYet:
+		on = on || m.Stored == nil && m.authority != people.HRIS
+	case people.Ended, people.Blocked:
+		on = false
+	case people.Gone:
+		on = on && m.Protected
+	}
+	d.Since = o.SeenAt
+	if b := m.Evidence.Find(people.AccessProvider); b != nil && b.Lifecycle == people.Blocked {
+		on, d.Source, d.Since = false, people.AccessProvider, b.SeenAt
+	}
+	d.New.Value = people.BoolValue(on)
+	return d, true
+}
+
+// compose puts a map together in which every source has keys of its own.
+func (m *merger) compose(d Decision, attr *catalogue.Attribute, cur people.Attribute) (Decision, bool) {
+	entries := slices.Clone(cur.Value.Entries())
+	proposed := ""
+	for i := range m.Evidence.Observations {
+		o := &m.Evidence.Observations[i]
+		c, ok := m.claim(o.Publisher, attr.Path)
+		if !ok {
+			continue
+		}
+		own := func(key string) bool { return attr.Owns(o.Publisher, key) }
+		var before, after []people.Entry
+		for _, e := range entries {
+			if own(e.Key) {
+				before = append(before, e)
+			}
+		}
+		for _, e := range c.Value.Entries() {
+			if own(e.Key) {
+				after = append(after, e)
+			}
+		}
+		if proposed == "" {
+			proposed = c.Display
+		}
+		if slices.Equal(before, after) {
+			continue
+		}
+		if d.Source == "" {
+			d.Source, d.Since = o.Publisher, c.Since
+		}
+		entries = append(slices.DeleteFunc(entries, func(e people.Entry) bool { return own(e.Key) }), after...)
+	}
+	if d.Source == "" {
+		return d, false
+	}
+	value := people.MapValue(entries...)
+	d.Publisher, d.Rule = attr.ComposedBy, RuleComposed
+	d.New = people.Content{Value: value, Display: display(attr, cur, people.Claim{Display: proposed}), Verified: true}
+	return d, true
+}
+
+func (m *merger) classify(d Decision) people.Class {
+	switch {
+	case m.Stored == nil:
+		return people.Create
+	case d.Path == people.Active && d.New.Value.True() && !d.Old.Value.IsNull():
+		return people.Reactivate
+	case d.Path == people.Active && d.Old.Value.True():
+		return people.Deactivate
+	case !d.New.Value.IsEmpty() && !d.Old.Value.IsNull() && !slices.Contains(m.First, d.Source) &&
+		(d.Rule == RuleProof || d.Path == people.UserID || d.Path == people.PrimaryEmail) && !d.New.Value.Equal(d.Old.Value):
+		return people.Relink
+	case d.New.Value.IsEmpty() && !d.Old.Value.IsEmpty():
+		return people.Clear
+	}
+	return people.Update
+}
+
+// claimed is the value a claim asks for: an empty map stays a map once there
+// was one, so that it can be signed; an empty scalar is null.
+func claimed(attr *catalogue.Attribute, cur people.Attribute, c people.Claim) people.Value {
+	if !c.Empty {
+		return c.Value
+	}
+	if attr.Kind == people.Map && !cur.Value.IsNull() {
+		return people.MapValue()
+	}
+	return people.NullValue(attr.Kind == people.Map)
+}
+
+// display keeps what is set, takes a proposal where nothing is, and falls
+// back to the catalogue's default. The display of a null counts as set only
+// if it is not that default.
+func display(attr *catalogue.Attribute, cur people.Attribute, c people.Claim) string {
+	now := cur.Metadata.Display
+	switch {
+	case now != "" && (!cur.Value.IsNull() || now != attr.Display):
+		return now
+	case c.Display != "" && attr.Allows(c.Display):
+		return c.Display
+	case cur.Value.IsNull():
+		return attr.Display
+	}
+	return now
+}
+
+func mark(marks []people.Cleared, d Decision, now time.Time) []people.Cleared {
+	marks = slices.DeleteFunc(marks, func(c people.Cleared) bool { return c.Path == d.Path && !d.New.Value.IsNull() })
+	if d.New.Value.IsNull() && !d.Old.Value.IsNull() && !slices.ContainsFunc(marks, func(c people.Cleared) bool { return c.Path == d.Path }) {
+		marks = append(marks, people.Cleared{Path: d.Path, Publisher: d.Source, At: now})
+	}
+	return marks
+}
+
+// Fold puts a new observation into the evidence, in the place of the
+// publisher's earlier one, and reports whether that said anything else. A
+// claim that is the same keeps its date; a claim that was made after the new
+// observation's extract began stays.
+func Fold(e *people.Evidence, o people.Observation) bool {
+	o.Claims = slices.Clone(o.Claims)
+	i, found := slices.BinarySearchFunc(e.Observations, o.Publisher, func(x people.Observation, p people.Publisher) int {
+		return strings.Compare(string(x.Publisher), string(p))
+	})
+	var old people.Observation
+	if found {
+		old = e.Observations[i]
+	}
+	for k := range o.Claims {
+		c := &o.Claims[k]
+		c.Since = o.SeenAt
+		if was, ok := old.Claim(c.Path); ok && (was.Same(*c) || was.Since.After(o.SeenAt)) {
+			*c = was
+		}
+	}
+	for _, was := range old.Claims {
+		if _, ok := o.Claim(was.Path); !ok && was.Since.After(o.SeenAt) {
+			o.Claims = append(o.Claims, was)
+			o.Sort()
+		}
+	}
+	if !found {
+		e.Observations = slices.Insert(e.Observations, i, o)
+		return true
+	}
+	if string(old.AppendContent(nil)) == string(o.AppendContent(nil)) {
+		return false
+	}
+	e.Observations[i] = o
+	return true
+}
+
+// GiveUp records that a publisher's record is gone.
+func GiveUp(e *people.Evidence, p people.Publisher, at time.Time) bool {
+	o := e.Find(p)
+	if o == nil || o.Lifecycle == people.Gone {
+		return false
+	}
+	o.Lifecycle, o.SeenAt = people.Gone, at
+	return true
+}
