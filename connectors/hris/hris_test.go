@@ -72,7 +72,7 @@ func serve(t *testing.T, h http.HandlerFunc) Config {
 	}
 	return Config{
 		Name: "workday", URL: srv.URL + "/ccx/service/customreport2/acme/isu/CIS_Report?Effective_Date=s3cret",
-		CAFile: ca, Username: "isu", Timeout: 300 * time.Millisecond, TerminationField: "Last_Day",
+		CAFile: ca, Username: "isu", Timeout: 30 * time.Second, TerminationField: "Last_Day",
 	}
 }
 
@@ -87,6 +87,17 @@ func answers(report string) http.HandlerFunc {
 		io.WriteString(w, report)
 	}
 }
+
+// stalls answers half a report.
+func stalls(w http.ResponseWriter, r *http.Request) {
+	answers(two[:150])(w, r)
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
+}
+
+// impatient is a timeout for servers that do not answer anyway, longer than
+// it takes them to take a question.
+const impatient = time.Second
 
 // extract extracts, and fails on an error.
 func extract(t *testing.T, s *Source) (people.Certificate, connectortest.Recorder) {
@@ -131,11 +142,11 @@ func TestSuiteHTTPS(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}),
 		Truncated: fixed(answers(two[:150])),
-		Stalled: fixed(func(w http.ResponseWriter, r *http.Request) {
-			answers(two[:150])(w, r)
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		}),
+		Stalled: func(t *testing.T) connectors.Source {
+			cfg := serve(t, stalls)
+			cfg.Timeout = impatient
+			return open(t, cfg)
+		},
 		Empty: fixed(answers(`{"Report_Entry":[]}`)),
 		Redirected: over(func(t *testing.T) http.HandlerFunc {
 			elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -252,12 +263,8 @@ func TestIncomplete(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}, "ends too early after row 2", 1},
 		"silent before the answer": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "silent for too long", 1},
-		"silent within the answer": {func(w http.ResponseWriter, r *http.Request) {
-			answers(two[:150])(w, r)
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		}, "silent for too long", 1},
-		"hangs up": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "connection broke", 3},
+		"silent within the answer": {stalls, "silent for too long", 1},
+		"hangs up":                 {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "connection broke", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := make(chan bool, 10)
@@ -266,6 +273,9 @@ func TestIncomplete(t *testing.T) {
 				c.handler(w, r)
 			})
 			cfg.MaxBytes = 4096
+			if strings.HasPrefix(name, "silent") {
+				cfg.Timeout = impatient
+			}
 			cert, _ := extract(t, open(t, cfg))
 			if cert.Complete || !strings.Contains(cert.Reason, c.reason) || cert.End != "" {
 				t.Errorf("complete %v, reason %q, want %q", cert.Complete, cert.Reason, c.reason)
