@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -292,8 +293,10 @@ func TestUnreachable(t *testing.T) {
 	other := open(t, serve(t, answers(two)))
 	closed := cfg
 	closed.URL = "https://127.0.0.1:1/r"
-	noName := cfg
-	noName.URL = "https://workday.invalid/r"
+	noName := open(t, cfg)
+	noName.client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: "workday.invalid", IsNotFound: true}
+	}
 	untrusted := open(t, cfg)
 	untrusted.url = other.url
 	untrusted.client = newClient(nil)
@@ -306,7 +309,7 @@ func TestUnreachable(t *testing.T) {
 		reason string
 	}{
 		"nobody listens":      {open(t, closed), "could not be reached"},
-		"no such host":        {open(t, noName), "could not be resolved"},
+		"no such host":        {noName, "could not be resolved"},
 		"unknown certificate": {untrusted, "certificate is not trusted"},
 		"no password":         {failing, "password could not be read"},
 		"empty password":      {empty, "password is empty"},
