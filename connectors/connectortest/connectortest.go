@@ -358,9 +358,20 @@ func findFails(s subject) error {
 	if !ok {
 		return errors.New("source is no Finder")
 	}
-	_, err := finder.Find(s.Context(), people.Key{Scheme: s.FindBy[0], Value: "jdoe"})
-	if err == nil || errors.Is(err, connectors.ErrNotFound) {
-		return fmt.Errorf("error %v, want one that is not ErrNotFound", err)
+	src := s.Good(s.T)
+	defer src.Close()
+	var out Recorder
+	if _, err := src.Extract(s.Context(), &out); err != nil || len(out.Observations) == 0 {
+		return fmt.Errorf("nobody to find: %v", err)
 	}
-	return s.leaks(err)
+	for _, scheme := range s.FindBy {
+		_, err := finder.Find(s.Context(), people.Key{Scheme: scheme, Value: out.Observations[0].Key(scheme)})
+		if err == nil || errors.Is(err, connectors.ErrNotFound) {
+			return fmt.Errorf("by %s: error %v, want one that is not ErrNotFound", scheme, err)
+		}
+		if err := s.leaks(err); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -38,10 +38,10 @@ func dial(ctx context.Context, c Config, tlsConfig *tls.Config, secret Secret) (
 	var password string
 	if !c.Anonymous {
 		if password, err = secret(ctx); err != nil {
-			return nil, broken{fmt.Errorf("the password of the bind: %w", err)}
+			return nil, fmt.Errorf("the password of the bind: %w", err)
 		}
 		if password == "" {
-			return nil, broken{errors.New("the password of the bind is empty")}
+			return nil, errors.New("the password of the bind is empty")
 		}
 	}
 	port := u.Port()
@@ -50,7 +50,7 @@ func dial(ctx context.Context, c Config, tlsConfig *tls.Config, secret Secret) (
 	}
 	raw, err := (&net.Dialer{Timeout: c.Timeout}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		return nil, broken{err}
+		return nil, err
 	}
 	s := &server{host: u.Host, raw: raw, page: uint32(c.PageSize), timeout: c.Timeout}
 	// Until the bind is done, the deadline of the connection bounds all, and
@@ -63,7 +63,7 @@ func dial(ctx context.Context, c Config, tlsConfig *tls.Config, secret Secret) (
 	}
 	if err != nil {
 		s.close()
-		return nil, broken{err}
+		return nil, err
 	}
 	raw.SetDeadline(time.Time{})
 	return s, nil
@@ -141,7 +141,7 @@ func (s *server) readPage(ctx context.Context, base string, q query, paging *lda
 	for search.Next() {
 		silence.Stop() // what yield takes is not the server's time
 		if search.Referral() != "" {
-			return nil, bytes, broken{errors.New("the server refers to another one, which is not followed")}
+			return nil, bytes, errors.New("the server refers to another one, which is not followed")
 		}
 		if found := search.Entry(); found != nil {
 			e, err := s.entry(found)
@@ -159,15 +159,15 @@ func (s *server) readPage(ctx context.Context, base string, q query, paging *lda
 	}
 	switch cause := context.Cause(ctx); {
 	case cause == errSilent:
-		return nil, bytes, broken{errSilent}
+		return nil, bytes, errSilent
 	case cause != nil:
 		return nil, bytes, cause
 	case search.Err() != nil:
-		return nil, bytes, broken{fmt.Errorf("search: %w", result(search.Err()))}
+		return nil, bytes, fmt.Errorf("search: %w", result(search.Err()))
 	case proof == nil && s.conn.IsClosing():
-		return nil, bytes, broken{errors.New("search: the connection was lost")}
+		return nil, bytes, errors.New("search: the connection was lost")
 	case proof == nil:
-		return nil, bytes, broken{errors.New("search: no proof of the end: the answer has no paging control")}
+		return nil, bytes, errors.New("search: no proof of the end: the answer has no paging control")
 	}
 	return proof.Cookie, bytes, nil
 }
@@ -178,7 +178,7 @@ func (s *server) entry(found *ldap.Entry) (*entry, error) {
 	for _, a := range found.Attributes {
 		attribute, options, _ := strings.Cut(strings.ToLower(a.Name), ";")
 		if strings.Contains(options, "range=") {
-			return nil, broken{fmt.Errorf("the server gives only a part of the values of %s", attribute)}
+			return nil, fmt.Errorf("the server gives only a part of the values of %s", attribute)
 		}
 		for _, v := range a.Values {
 			e.bytes += int64(len(v))

@@ -79,7 +79,7 @@ func TestFileCutWithinALine(t *testing.T) {
 	whole := company(t)
 	path := filepath.Join(t.TempDir(), "people.ldif")
 	s := open(t, ldap.Config{Name: "ldap", File: path}, nil)
-	for n := 1; n < len(whole); n++ {
+	for n := 1; n < len(whole); n += 5 {
 		if whole[n-1] == '\n' {
 			continue
 		}
@@ -143,7 +143,7 @@ func TestOrderChangesNothing(t *testing.T) {
 	}
 	want := contents(company(t))
 	r := rand.New(rand.NewPCG(3, 4))
-	unfolded := strings.ReplaceAll(strings.TrimPrefix(company(t), "version: 1\n\n"), "\n ", "")
+	unfolded := strings.ReplaceAll(strings.TrimPrefix(company(t), "version: 1\n"), "\n ", "")
 	for range 20 {
 		records := strings.Split(strings.TrimSpace(unfolded), "\n\n")
 		for i, rec := range records {

@@ -10,15 +10,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 	"golang.org/x/tools/txtar"
 
 	"example.org/cis/connectors"
 	"example.org/cis/connectors/connectortest"
 	"example.org/cis/connectors/ldap"
-	"example.org/cis/transforms/people"
 )
 
 var update = flag.Bool("update", false, "write what was got into the golden files")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestLDIF reads each testdata/ldif/*.txtar: a file people.ldif, and in want
 // what becomes of it.
@@ -123,15 +125,4 @@ func story(t *testing.T, s connectors.Source) string {
 		fmt.Fprintf(&b, "incomplete: %s\n", cert.Reason)
 	}
 	return b.String()
-}
-
-func find(t *testing.T, obs []people.Observation, record string) people.Observation {
-	t.Helper()
-	for _, o := range obs {
-		if o.Record == record {
-			return o
-		}
-	}
-	t.Fatalf("no record %s", record)
-	return people.Observation{}
 }

@@ -46,7 +46,7 @@ func (l *ldifFile) read(ctx context.Context, q query, yield func(*entry) error) 
 	}
 	f, err := file.Open(l.path)
 	if err != nil {
-		return 0, "", broken{err}
+		return 0, "", err
 	}
 	defer f.Close()
 	wanted := map[string]bool{"objectclass": true, "entryuuid": true}
@@ -64,7 +64,7 @@ func (l *ldifFile) read(ctx context.Context, q query, yield func(*entry) error) 
 			break
 		}
 		if err != nil {
-			return p.bytes, "", broken{err}
+			return p.bytes, "", err
 		}
 		if e.fault == "" || e.dn != "" {
 			n, err := parseName(e.dn)
@@ -88,13 +88,13 @@ func (l *ldifFile) read(ctx context.Context, q query, yield func(*entry) error) 
 func (l *ldifFile) unchanged() error {
 	now, err := os.Stat(l.path)
 	if err != nil {
-		return broken{err}
+		return err
 	}
 	if l.was == nil {
 		l.was = now
 	}
 	if !os.SameFile(l.was, now) || l.was.Size() != now.Size() || !l.was.ModTime().Equal(now.ModTime()) {
-		return broken{errors.New("the file changed while it was read")}
+		return errors.New("the file changed while it was read")
 	}
 	return nil
 }

@@ -40,16 +40,11 @@ type query struct {
 // A reader reads entries in one of the two ways.
 type reader interface {
 	// read yields the entries of q, one by one, and says what proves that
-	// they were all. Errors are broken, of ctx, or those of yield as they are.
+	// they were all. Errors are of the directory, of ctx, or those of yield as
+	// they are; they hold no data of entries.
 	read(ctx context.Context, q query, yield func(*entry) error) (bytes int64, end string, err error)
 	close()
 }
-
-// broken is a fault of the directory, or of the way to it: the reason why an
-// extract is not complete.
-type broken struct{ error }
-
-func (b broken) Unwrap() error { return b.error }
 
 // Open makes a source of c. It reads c's CA file and nothing else. The secret
 // may be nil if nobody binds.
@@ -130,9 +125,10 @@ func (s *Source) Extract(ctx context.Context, out connectors.Out) (people.Certif
 		Source: s.config.Name, Publisher: people.LDAP, Expected: -1,
 		Scope: s.scope(), Mapping: s.config.hash(),
 	}
-	emitted := 0
+	rows, emitted := 0, 0
 	var err error
 	c.Bytes, c.End, err = s.each(ctx, s.people, out.Rejection, func(o people.Observation, ok bool) error {
+		rows++
 		if !ok {
 			return nil
 		}
@@ -147,8 +143,10 @@ func (s *Source) Extract(ctx context.Context, out connectors.Out) (people.Certif
 		return c, ctx.Err()
 	case err != nil:
 		c.End, c.Reason = "", err.Error()
-	case emitted == 0:
+	case rows == 0:
 		c.Reason = "no rows"
+	case emitted == 0:
+		c.Reason = fmt.Sprintf("no rows of use: all %d are set aside", rows)
 	default:
 		c.Complete = true
 	}
@@ -185,7 +183,7 @@ func (s *Source) each(ctx context.Context, q query, reject func(people.Rejection
 			return 0, "", err
 		}
 		if s.config.URL != "" && len(g.names) == 0 {
-			return 0, "", broken{errors.New("no groups: there are none, or they are hidden from the bind")}
+			return 0, "", errors.New("no groups: there are none, or they are hidden from the bind")
 		}
 	}
 	g.link()

@@ -20,7 +20,7 @@ PATH=$PATH:/usr/sbin:/usr/local/sbin
 schema=${SLAPD_SCHEMA:-/etc/ldap/schema}
 suffix=dc=example,dc=org
 
-mkdir -p "$dir/db"
+mkdir -p "$dir"
 if [ ! -e "$dir/cert.pem" ]; then
 	openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost \
 		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
@@ -52,14 +52,16 @@ dbnosync
 index objectClass,entryUUID,uid,mail,cn,member,memberUid eq
 overlay memberof
 access to attrs=userPassword by anonymous auth by * none
-access to dn.subtree=ou=groups,$suffix by dn.exact=cn=blind,$suffix none by * read
+access to dn.children=ou=groups,$suffix by dn.exact=cn=blind,$suffix none by * read
 access to * by * read
 limits dn.exact=cn=reader,$suffix size=unlimited time=unlimited
 limits dn.exact=cn=blind,$suffix size=unlimited time=unlimited
 limits dn.exact=cn=small,$suffix size.soft=50 size.hard=50 size.pr=20 size.prtotal=50
 CONF
 
-if [ -z "$(ls -A "$dir/db")" ]; then
+if [ ! -e "$dir/loaded" ]; then
+	rm -rf "$dir/db"
+	mkdir "$dir/db"
 	{
 		printf 'dn: %s\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: example\n' "$suffix"
 		for name in reader small blind; do
@@ -69,7 +71,9 @@ if [ -z "$(ls -A "$dir/db")" ]; then
 	} >"$dir/base.ldif"
 	slapadd -q -f "$dir/slapd.conf" -b "$suffix" -l "$dir/base.ldif"
 	if [ -n "$ldif" ]; then
-		slapadd -q -f "$dir/slapd.conf" -b "$suffix" -l "$ldif"
+		# slapadd does not know the version line of RFC 2849.
+		sed '1{/^version:/d;}' "$ldif" | slapadd -q -f "$dir/slapd.conf" -b "$suffix"
 	fi
+	: >"$dir/loaded"
 fi
 exec slapd -d 0 -f "$dir/slapd.conf" -h "ldap://127.0.0.1:$port/ ldaps://127.0.0.1:$tlsport/"
