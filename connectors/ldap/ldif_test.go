@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-ldap/ldap/v3"
 	"pgregory.net/rapid"
 )
 
@@ -125,4 +126,17 @@ func FuzzFilter(f *testing.F) {
 			m.match(e)
 		}
 	})
+}
+
+// Of attributes with options only the plain ones count; a server that splits
+// the values of an attribute over several answers has not given them all.
+func TestServerAttributeOptions(t *testing.T) {
+	s := &server{host: "ldap.example.org"}
+	e, err := s.entry(ldap.NewEntry("cn=g", map[string][]string{"SN": {"a"}, "sn;lang-de": {"b"}, "userCertificate;binary": {"c"}}))
+	if err != nil || fmt.Sprint(e.values) != "map[sn:[a]]" {
+		t.Errorf("got %v, %v", e, err)
+	}
+	if _, err := s.entry(ldap.NewEntry("cn=g", map[string][]string{"member": nil, "member;range=0-1499": {"cn=x"}})); err == nil {
+		t.Error("a range of values: no error")
+	}
 }
