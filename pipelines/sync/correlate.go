@@ -179,7 +179,7 @@ func (c *correlation) load(ctx context.Context, x extracted) (correlate.Source, 
 	i := x.Source
 	src := c.e.Sources[i]
 	s := correlate.Source{Name: src.Name, Publisher: src.Publisher, Complete: x.Certificate.Complete,
-		Policy: correlate.Policy{Confirm: src.Confirm, Grace: src.Grace}}
+		Policy: correlate.Policy{Confirm: time.Duration(src.Confirm) * time.Second, Grace: time.Duration(src.Grace) * time.Second}}
 	var set aside
 	var err error
 	if s.Prev, err = c.world.Records(ctx, src.Name); err != nil {

@@ -42,8 +42,9 @@ type Source struct {
 	Name      string           `json:"name"`
 	Publisher people.Publisher `json:"publisher"`
 	Spec      string           `json:"spec"`
-	Confirm   time.Duration    `json:"confirm,format:units"`
-	Grace     time.Duration    `json:"grace,format:units"`
+	// Absence waits this many seconds: to be confirmed, and then to act.
+	Confirm int64 `json:"confirm_seconds"`
+	Grace   int64 `json:"grace_seconds"`
 }
 
 // A Job is everything a step needs to know, in a form that crosses
@@ -111,7 +112,7 @@ func open(ctx context.Context, j Job) (*env, error) {
 	if e.salt, err = o.Salt(ctx, j.Salt); err != nil {
 		return nil, err
 	}
-	key, err := vaultKey(ctx, e.store)
+	key, err := vaultKey(ctx, e.store, j.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -131,9 +132,14 @@ func (e *env) world(ctx context.Context) (*snapshots.World, error) {
 	return snapshots.Open(ctx, e.blobs, e.Base)
 }
 
-// vaultKey reads the key of the vault's hashes, which lives in the ledger.
-func vaultKey(ctx context.Context, l sinks.Ledger) ([]byte, error) {
+// vaultKey reads the key of the vault's hashes, which lives in the ledger. A
+// vault without one was never written: a dry run against it uses a key of its
+// own, since there is nothing yet to compare with.
+func vaultKey(ctx context.Context, l sinks.Ledger, run string) ([]byte, error) {
 	d, err := l.Doc(ctx, "vault", "key")
+	if errors.Is(err, sinks.ErrNotFound) {
+		return []byte("dry run " + run), nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("sync: read the vault's key: %w", err)
 	}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+type rejectionsCommand struct{}
+
+func (rejectionsCommand) Help() string {
+	return `Lists what was set aside, until it is right in its source: whole records and single attributes, with where they stand and why. Whoever is concerned keeps what was good last.
+
+Examples:
+
+    cis rejections
+    cis rejections --json`
+}
+
+func (rejectionsCommand) Run(ctx context.Context, p *program) error {
+	w, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	l, err := w.lists(ctx)
+	if err != nil {
+		return err
+	}
+	return p.print(map[string]any{"rejections": listed(l.Rejections)}, func(out io.Writer) error {
+		if len(l.Rejections) == 0 {
+			_, err := fmt.Fprintln(out, "Nothing is set aside.")
+			return err
+		}
+		t := p.table("source", "place", "record", "attribute", "reason", "since")
+		for _, r := range l.Rejections {
+			t.Row(r.Source, r.Place, orDash(r.Record), orDash(string(r.Attribute)), r.Reason, day(r.FirstSeen))
+		}
+		if _, err := t.WriteTo(out); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(out, "\nTo resolve: correct them in the source; the next sync reads them again.")
+		return err
+	})
+}
+
+type casesCommand struct{}
+
+func (casesCommand) Help() string {
+	return `Lists what cannot be decided without a human: records that attach to nobody, or to more than one, and ids that seem recycled.
+
+Examples:
+
+    cis cases
+    cis cases --json`
+}
+
+func (casesCommand) Run(ctx context.Context, p *program) error {
+	w, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	l, err := w.lists(ctx)
+	if err != nil {
+		return err
+	}
+	return p.print(map[string]any{"cases": listed(l.Cases)}, func(out io.Writer) error {
+		if len(l.Cases) == 0 {
+			_, err := fmt.Fprintln(out, "There is nothing to decide.")
+			return err
+		}
+		t := p.table("case", "source", "record", "people", "why", "since")
+		for _, c := range l.Cases {
+			who := "-"
+			for i, id := range c.People {
+				if i == 0 {
+					who = id.String()
+				} else {
+					who += ", " + id.String()
+				}
+			}
+			t.Row(c.Kind, string(c.Publisher), orDash(c.Record), who, c.Reason, day(c.FirstSeen))
+		}
+		if _, err := t.WriteTo(out); err != nil {
+			return err
+		}
+		seen := map[string]bool{}
+		fmt.Fprintln(out, "\nTo resolve:")
+		for _, c := range l.Cases {
+			if !seen[c.Kind+c.Resolve] {
+				seen[c.Kind+c.Resolve] = true
+				fmt.Fprintf(out, "  %s: %s\n", c.Kind, c.Resolve)
+			}
+		}
+		return nil
+	})
+}
+
+type upcomingCommand struct{}
+
+func (upcomingCommand) Help() string {
+	return `Lists the people who are missing from a source, and when that will act if they stay away: a second complete extract must confirm it, and a grace must pass.
+
+Examples:
+
+    cis upcoming
+    cis upcoming --json`
+}
+
+func (upcomingCommand) Run(ctx context.Context, p *program) error {
+	w, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	l, err := w.lists(ctx)
+	if err != nil {
+		return err
+	}
+	return p.print(map[string]any{"upcoming": listed(l.Upcoming)}, func(out io.Writer) error {
+		if len(l.Upcoming) == 0 {
+			_, err := fmt.Fprintln(out, "Nobody is missing.")
+			return err
+		}
+		t := p.table("person", "missing from", "since", "acts")
+		for _, u := range l.Upcoming {
+			due := "once confirmed"
+			if !u.Due.IsZero() {
+				due = u.Due.Format("2006-01-02 15:04")
+			}
+			t.Row(u.Person.String(), u.Source, u.Since.Format("2006-01-02 15:04"), due)
+		}
+		_, err := t.WriteTo(out)
+		return err
+	})
+}
+
+// listed makes an empty list of none, so that JSON says [] and not null.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func day(t time.Time) string { return t.Format(time.DateOnly) }

@@ -1,0 +1,586 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/go-json-experiment/json"
+
+	"example.org/cis/pipelines/beamrun"
+	"example.org/cis/pipelines/failpoint"
+	"example.org/cis/pipelines/snapshots"
+	"example.org/cis/pipelines/spec"
+	"example.org/cis/sinks"
+	"example.org/cis/transforms/guard"
+	"example.org/cis/transforms/people"
+)
+
+// The states of a run.
+const (
+	Running   = "running"   // no sealed plan yet
+	Sealed    = "sealed"    // its plan may be carried out, and will be by the next run if this one dies
+	Done      = "done"      // everything the plan said was applied
+	Held      = "held"      // done, but a guard held something
+	Failed    = "failed"    // it ended with an error before anything was applied
+	Abandoned = "abandoned" // it died before its plan was sealed
+)
+
+// A Record is what the ledger keeps of a run (kind "run"). Its form is also
+// that of `cis sync --json` and `cis run show --json`.
+type Record struct {
+	Run     string `json:"run"`
+	Outcome string `json:"outcome"` // one of the states
+	// Operations that were applied, by class; all classes are there.
+	Operations map[people.Class]int64 `json:"operations"`
+	// Held operations by class, and Moved ones, which were not applied because
+	// somebody changed the same attributes meanwhile.
+	Held       map[people.Class]int64 `json:"held"`
+	Moved      map[people.Class]int64 `json:"moved,omitzero"`
+	Holds      []guard.Hold           `json:"holds,omitzero"`
+	Rejected   int64                  `json:"rejected"`
+	Cases      int64                  `json:"cases"`
+	Upcoming   int64                  `json:"upcoming"`
+	Signatures int64                  `json:"signatures"`
+	Writes     int64                  `json:"vault_writes"`
+	// People and Active count the vault as the run left it.
+	People  int64                   `json:"people"`
+	Active  int64                   `json:"active"`
+	Sources map[string]SourceRecord `json:"sources"`
+	// Clock is the run's time, Started and Finished are real ones.
+	Clock     time.Time `json:"clock"`
+	Started   time.Time `json:"started"`
+	Finished  time.Time `json:"finished,omitzero"`
+	Base      string    `json:"base,omitzero"`
+	Plan      string    `json:"plan,omitzero"`
+	Snapshot  bool      `json:"snapshot"`
+	FirstLoad bool      `json:"first_load,omitzero"`
+	DryRun    bool      `json:"dry_run,omitzero"`
+	Reason    string    `json:"reason,omitzero"`
+	Resumed   []string  `json:"resumed,omitzero"` // runs that this one finished first
+	Error     string    `json:"error,omitzero"`
+	Holder    string    `json:"holder,omitzero"`
+}
+
+// A SourceRecord is what a run saw of one source.
+type SourceRecord struct {
+	Complete bool   `json:"complete"`
+	Rows     int64  `json:"rows"`
+	Reason   string `json:"reason,omitzero"`
+}
+
+// Attention reports whether something in the run waits for a human: held,
+// moved, set aside or unread.
+func (r *Record) Attention() bool {
+	for _, s := range r.Sources {
+		if !s.Complete {
+			return true
+		}
+	}
+	return r.Outcome == Held || len(r.Moved) > 0 || r.Rejected > 0
+}
+
+// Options say how to run a job.
+type Options struct {
+	Runner string // of beamrun; "" is direct
+	DryRun bool   // plan only; nothing is written outside Job.Work
+	Holder string // names this process, for the lease
+	// Dead reports whether the process that a holder names is known to have ended.
+	Dead func(holder string) bool
+	// Subscribers get an outbox row of each change.
+	Subscribers []string
+	Now         func() time.Time // real time
+	Random      io.Reader
+	// Progress is told what the run is doing, in a few words.
+	Progress func(string)
+	Log      *slog.Logger
+}
+
+// The lease of all pipelines that write people, and its times.
+const (
+	lease     = "pipelines"
+	leaseTTL  = time.Minute
+	heartbeat = 15 * time.Second
+)
+
+// Run carries out one sync: it finishes what a dead run left, then extracts,
+// plans, judges, applies, and records. Job.Run, Wall, Base and Fence are
+// filled in. A Record comes back with an error too, if there was a run.
+func Run(ctx context.Context, j Job, o Options) (Record, error) {
+	r := &runner{job: j, o: o}
+	if r.o.Runner == "" {
+		r.o.Runner = "direct"
+	}
+	if r.o.Progress == nil {
+		r.o.Progress = func(string) {}
+	}
+	if r.o.Log == nil {
+		r.o.Log = slog.New(slog.DiscardHandler)
+	}
+	return r.run(ctx)
+}
+
+type runner struct {
+	job   Job
+	o     Options
+	store sinks.Store
+	blobs sinks.Blobs
+	work  sinks.Blobs
+}
+
+func (r *runner) run(ctx context.Context) (rec Record, err error) {
+	open := spec.Current()
+	if r.store, err = open.Store(ctx, r.job.Vault); err != nil {
+		return rec, err
+	}
+	defer r.store.Close()
+	if r.blobs, err = open.Blobs(ctx, r.job.Blobs); err != nil {
+		return rec, err
+	}
+	if r.work, err = open.Blobs(ctx, r.job.Work); err != nil {
+		return rec, err
+	}
+	suffix := make([]byte, 4)
+	if _, err := io.ReadFull(r.o.Random, suffix); err != nil {
+		return rec, fmt.Errorf("sync: run id: %w", err)
+	}
+	r.job.Wall = r.o.Now().UTC()
+	if r.job.Clock.IsZero() {
+		r.job.Clock = r.job.Wall
+	}
+	r.job.Clock = r.job.Clock.UTC().Truncate(time.Millisecond)
+	r.job.Run = fmt.Sprintf("%s-%x", stamp(r.job.Clock), suffix)
+	rec = Record{Run: r.job.Run, Outcome: Running, Clock: r.job.Clock, Started: r.job.Wall, FirstLoad: r.job.FirstLoad, DryRun: r.o.DryRun,
+		Reason: r.job.Reason, Holder: r.o.Holder, Operations: zero(), Held: map[people.Class]int64{}, Sources: map[string]SourceRecord{}}
+	random := func(b []byte) error { _, err := io.ReadFull(r.o.Random, b); return err }
+	if r.o.DryRun {
+		if r.job.Base, err = Head(ctx, r.store); err != nil {
+			return rec, err
+		}
+		err = r.plan(ctx, &rec)
+		return rec, err
+	}
+	if err := r.checkKeys(ctx); err != nil {
+		return rec, err
+	}
+	if err := makeVaultKey(ctx, r.store, random); err != nil {
+		return rec, err
+	}
+	if r.job.Fence, err = r.acquire(ctx); err != nil {
+		return rec, err
+	}
+	ctx, stop := r.beat(ctx)
+	defer stop()
+	if err := r.store.Subscribers(ctx, r.o.Subscribers); err != nil {
+		return rec, fmt.Errorf("sync: subscribers: %w", err)
+	}
+	if rec.Resumed, err = r.resume(ctx); err != nil {
+		return rec, err
+	}
+	if r.job.Base, err = Head(ctx, r.store); err != nil {
+		return rec, err
+	}
+	rec.Base = r.job.Base
+	doc, err := r.put(ctx, rec, 0)
+	if err != nil {
+		return rec, err
+	}
+	failpoint.Hit("run.recorded")
+	err = r.plan(ctx, &rec)
+	if err == nil && rec.Outcome == Sealed {
+		if doc, err = r.put(ctx, rec, doc); err == nil {
+			failpoint.Hit("run.sealed")
+			err = r.apply(ctx, r.job, &rec)
+		}
+	}
+	if err != nil {
+		if rec.Outcome != Sealed { // a sealed one is finished by the next run
+			rec.Outcome, rec.Finished = Failed, r.o.Now().UTC()
+			rec.Error = err.Error()
+			_, putErr := r.put(context.WithoutCancel(ctx), rec, doc)
+			err = errors.Join(err, putErr)
+		}
+		return rec, err
+	}
+	rec.Finished = r.o.Now().UTC()
+	if _, err = r.put(ctx, rec, doc); err != nil {
+		return rec, err
+	}
+	failpoint.Hit("run.finished")
+	return rec, r.tidy(ctx, rec)
+}
+
+// checkKeys finds a missing signing key before anything is read, rather than
+// after everything was planned.
+func (r *runner) checkKeys(ctx context.Context) error {
+	signers, err := spec.Current().Signers(ctx, r.job.Keys)
+	if err != nil {
+		return err
+	}
+	need := []people.Publisher{people.CIS}
+	for _, s := range r.job.Sources {
+		need = append(need, s.Publisher)
+	}
+	var errs []error
+	for _, p := range need {
+		if _, ok := signers[p]; !ok {
+			errs = append(errs, fmt.Errorf("no signing key of publisher %s: make one with `cis keys new %s`", p, p))
+		}
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("%w: %w", ErrKeys, errors.Join(errs...))
+	}
+	return nil
+}
+
+// ErrKeys is returned when a publisher has no signing key.
+var ErrKeys = errors.New("sync: signing keys are missing")
+
+// plan runs the first graph and puts what it found into the record.
+func (r *runner) plan(ctx context.Context, rec *Record) error {
+	r.o.Progress("reading the sources")
+	if err := beamrun.Run(ctx, r.o.Runner, func(s beam.Scope) error { return BuildPlan(s, r.job) }); err != nil {
+		return err
+	}
+	p, err := ReadPlan(ctx, r.work, r.job.Run)
+	if err != nil {
+		return err
+	}
+	rec.Plan = p.ID
+	rec.Holds = p.Holds
+	through, held := p.Counts()
+	for _, c := range through {
+		rec.Operations[c.Class] += c.N
+	}
+	for _, c := range held {
+		rec.Held[c.Class] += c.N
+	}
+	for _, x := range p.Correlated.Extracts {
+		rec.Sources[x.Certificate.Source] = SourceRecord{x.Certificate.Complete, x.Certificate.Rows, x.Certificate.Reason}
+	}
+	rec.Rejected = int64(len(p.Correlated.Lists.Rejections))
+	rec.Cases = int64(len(p.Correlated.Lists.Cases))
+	rec.Upcoming = int64(len(p.Correlated.Lists.Upcoming))
+	rec.Active = p.Correlated.Active
+	rec.Outcome = Sealed
+	for _, h := range p.Holds {
+		if h.Class == "" { // nothing at all goes through: there is nothing to apply
+			rec.Outcome = Held
+		}
+	}
+	if r.o.DryRun {
+		rec.Outcome = Done
+		if len(p.Holds) > 0 {
+			rec.Outcome = Held
+		}
+	}
+	return nil
+}
+
+// apply runs the second graph of a sealed job and moves the head on.
+func (r *runner) apply(ctx context.Context, j Job, rec *Record) error {
+	r.o.Progress("signing and writing")
+	p, err := ReadPlan(ctx, r.work, j.Run)
+	if err != nil {
+		return err
+	}
+	p.Job.Fence, p.Job.Keys = j.Fence, j.Keys // what is this process's own
+	p.Job.Vault, p.Job.Blobs, p.Job.Work, p.Job.Salt, p.Job.Catalogue = j.Vault, j.Blobs, j.Work, j.Salt, j.Catalogue
+	if err := beamrun.Run(ctx, r.o.Runner, func(s beam.Scope) error { return BuildApply(s, &p) }); err != nil {
+		return err
+	}
+	var done finished
+	if err := snapshots.ReadJSON(ctx, r.work, j.finishedBlob(), &done); err != nil {
+		return err
+	}
+	if err := r.moveHead(ctx, j); err != nil {
+		return err
+	}
+	failpoint.Hit("snapshot.head")
+	rec.Operations, rec.Held, rec.Moved = zero(), map[people.Class]int64{}, nil
+	for _, c := range done.Counts {
+		rec.Operations[c.Class] += c.N
+	}
+	for _, c := range done.Held {
+		rec.Held[c.Class] += c.N
+	}
+	for _, c := range done.Moved {
+		if rec.Moved == nil {
+			rec.Moved = map[people.Class]int64{}
+		}
+		rec.Moved[c.Class] += c.N
+	}
+	rec.Signatures, rec.Writes, rec.People, rec.Active = done.Signatures, done.Writes, done.People, done.Active
+	rec.Snapshot = true
+	rec.Outcome = Done
+	if len(rec.Held) > 0 {
+		rec.Outcome = Held
+	}
+	return nil
+}
+
+// moveHead makes the run's snapshot the current one.
+func (r *runner) moveHead(ctx context.Context, j Job) error {
+	d, err := r.store.Doc(ctx, "snapshot", "head")
+	if err != nil && !errors.Is(err, sinks.ErrNotFound) {
+		return fmt.Errorf("sync: read the head: %w", err)
+	}
+	if string(d.Body) == j.Run {
+		return nil
+	}
+	if string(d.Body) != j.Base {
+		return fmt.Errorf("sync: the head is no longer %s: %w", j.Base, sinks.ErrFenced)
+	}
+	if _, err := r.store.Put(ctx, sinks.Doc{Kind: "snapshot", Key: "head", Version: d.Version, Body: []byte(j.Run)}); err != nil {
+		return fmt.Errorf("sync: move the head: %w", err)
+	}
+	return nil
+}
+
+// Head returns the run whose snapshot is current, "" if there is none.
+func Head(ctx context.Context, l sinks.Ledger) (string, error) {
+	d, err := l.Doc(ctx, "snapshot", "head")
+	if errors.Is(err, sinks.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("sync: read the head: %w", err)
+	}
+	return string(d.Body), nil
+}
+
+// acquire takes the lease. One that a dead process on this machine left is
+// taken over at once; another one is waited for, for as long as it can last
+// without a heartbeat.
+func (r *runner) acquire(ctx context.Context) (sinks.Fence, error) {
+	deadline := r.o.Now().Add(leaseTTL + 5*time.Second)
+	for {
+		f, err := r.store.Acquire(ctx, lease, r.o.Holder, leaseTTL)
+		if err == nil {
+			return f, r.note(ctx)
+		}
+		if !errors.Is(err, sinks.ErrHeld) {
+			return f, fmt.Errorf("sync: take the lease: %w", err)
+		}
+		if d, derr := r.store.Doc(ctx, "lease", lease); derr == nil && r.o.Dead != nil && r.o.Dead(string(d.Body)) {
+			if _, err := r.store.Acquire(ctx, lease, string(d.Body), time.Millisecond); err != nil && !errors.Is(err, sinks.ErrHeld) {
+				return f, fmt.Errorf("sync: take over the lease: %w", err)
+			}
+		} else if r.o.Now().After(deadline) {
+			return f, fmt.Errorf("sync: %w: it is alive; try again when it has ended", sinks.ErrHeld)
+		} else {
+			r.o.Progress("waiting for another run to end")
+		}
+		select {
+		case <-ctx.Done():
+			return f, fmt.Errorf("sync: take the lease: %w", context.Cause(ctx))
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// note writes down who has the lease, so that others can tell a dead holder.
+func (r *runner) note(ctx context.Context) error {
+	for {
+		d, err := r.store.Doc(ctx, "lease", lease)
+		if err != nil && !errors.Is(err, sinks.ErrNotFound) {
+			return fmt.Errorf("sync: note the lease: %w", err)
+		}
+		_, err = r.store.Put(ctx, sinks.Doc{Kind: "lease", Key: lease, Version: d.Version, Body: []byte(r.o.Holder)})
+		if !errors.Is(err, sinks.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// beat renews the lease until stop is called. When it is lost, the context is
+// cancelled: whoever lost it must not write.
+func (r *runner) beat(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(heartbeat)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				if err := r.store.Renew(ctx, r.job.Fence, leaseTTL); errors.Is(err, sinks.ErrFenced) {
+					cancel(err)
+					return
+				}
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		<-done
+		_ = r.store.Release(context.WithoutCancel(ctx), r.job.Fence) // it expires by itself
+	}
+}
+
+// put writes the run's record and returns its version.
+func (r *runner) put(ctx context.Context, rec Record, version int64) (int64, error) {
+	body, err := json.Marshal(rec, json.Deterministic(true))
+	if err != nil {
+		return version, fmt.Errorf("sync: record: %w", err)
+	}
+	v, err := r.store.Put(ctx, sinks.Doc{Kind: "run", Key: runKey(rec), Version: version, Body: body})
+	if err != nil {
+		return version, fmt.Errorf("sync: record the run: %w", err)
+	}
+	// Runs that have not ended are listed apart, so that nobody reads them all.
+	mark := sinks.Doc{Kind: "unfinished", Key: runKey(rec), Version: 1}
+	if rec.Outcome == Running || rec.Outcome == Sealed {
+		if version == 0 {
+			mark.Version = 0
+			_, err = r.store.Put(ctx, mark)
+		}
+	} else {
+		err = r.store.Remove(ctx, mark)
+	}
+	if err != nil {
+		return v, fmt.Errorf("sync: record the run: %w", err)
+	}
+	return v, nil
+}
+
+// runKey sorts runs by the real time at which they began.
+func runKey(rec Record) string { return stamp(rec.Started) + "." + rec.Run }
+
+// resume finishes the runs whose plan was sealed and abandons the others that
+// never ended.
+func (r *runner) resume(ctx context.Context) (resumed []string, err error) {
+	open, err := r.store.Docs(ctx, "unfinished", "", 1000)
+	if err != nil {
+		return nil, fmt.Errorf("sync: read unfinished runs: %w", err)
+	}
+	for _, mark := range open {
+		doc, err := r.store.Doc(ctx, "run", mark.Key)
+		if err != nil {
+			return resumed, fmt.Errorf("sync: read run %s: %w", mark.Key, err)
+		}
+		var rec Record
+		if err := json.Unmarshal(doc.Body, &rec); err != nil {
+			return resumed, fmt.Errorf("sync: run %s: %w", mark.Key, err)
+		}
+		switch rec.Outcome {
+		case Running:
+			rec.Outcome = Abandoned
+			err = r.drop(ctx, rec.Run)
+		case Sealed:
+			r.o.Progress("finishing run " + rec.Run)
+			j := r.job
+			j.Run, j.Base = rec.Run, rec.Base
+			err = r.apply(ctx, j, &rec)
+			resumed = append(resumed, rec.Run)
+		}
+		if err != nil {
+			return resumed, fmt.Errorf("sync: finish run %s: %w", rec.Run, err)
+		}
+		rec.Finished = r.o.Now().UTC()
+		if _, err := r.put(ctx, rec, doc.Version); err != nil {
+			return resumed, err
+		}
+	}
+	return resumed, nil
+}
+
+// EachRun calls yield for every recorded run, oldest first.
+func EachRun(ctx context.Context, l sinks.Ledger, yield func(Record, sinks.Doc) error) error {
+	after := ""
+	for {
+		docs, err := l.Docs(ctx, "run", after, 500)
+		if err != nil {
+			return fmt.Errorf("sync: read runs: %w", err)
+		}
+		for _, d := range docs {
+			var rec Record
+			if err := json.Unmarshal(d.Body, &rec); err != nil {
+				return fmt.Errorf("sync: run %s: %w", d.Key, err)
+			}
+			if err := yield(rec, d); err != nil {
+				return err
+			}
+			after = d.Key
+		}
+		if len(docs) < 500 {
+			return nil
+		}
+	}
+}
+
+// ReadPlan reads the sealed plan of a run.
+func ReadPlan(ctx context.Context, b sinks.Blobs, run string) (p Plan, err error) {
+	err = snapshots.ReadJSON(ctx, b, Job{Run: run}.planManifest(), &p)
+	return p, err
+}
+
+// drop deletes what an abandoned run left.
+func (r *runner) drop(ctx context.Context, run string) error {
+	for _, prefix := range []string{snapshots.Dir(run), Job{Run: run}.dir(), Job{Run: run}.planDir()} {
+		if err := remove(ctx, r.blobs, prefix, func(string) bool { return true }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tidy drops extracts, older plans, and once a day snapshots whose time has come.
+func (r *runner) tidy(ctx context.Context, rec Record) error {
+	if err := remove(ctx, r.blobs, "runs/", func(string) bool { return true }); err != nil {
+		return err
+	}
+	mine := r.job.planDir()
+	if err := remove(ctx, r.blobs, "plans/", func(name string) bool { return len(name) < len(mine) || name[:len(mine)] != mine }); err != nil {
+		return err
+	}
+	head, err := Head(ctx, r.store)
+	if err != nil {
+		return err
+	}
+	d, err := r.store.Doc(ctx, "snapshot", "pruned")
+	if err != nil && !errors.Is(err, sinks.ErrNotFound) {
+		return fmt.Errorf("sync: read when snapshots were pruned: %w", err)
+	}
+	today := r.job.Clock.Format(time.DateOnly)
+	if string(d.Body) == today {
+		return nil
+	}
+	if err := snapshots.Prune(ctx, r.blobs, head, r.job.Clock); err != nil {
+		return err
+	}
+	if _, err := r.store.Put(ctx, sinks.Doc{Kind: "snapshot", Key: "pruned", Version: d.Version, Body: []byte(today)}); err != nil {
+		return fmt.Errorf("sync: note that snapshots were pruned: %w", err)
+	}
+	return nil
+}
+
+func remove(ctx context.Context, b sinks.Blobs, prefix string, which func(name string) bool) error {
+	names, err := b.Names(ctx, prefix)
+	if err != nil {
+		return fmt.Errorf("sync: list %s: %w", prefix, err)
+	}
+	for _, name := range names {
+		if which(name) {
+			if err := b.Delete(ctx, name); err != nil {
+				return fmt.Errorf("sync: delete %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func zero() map[people.Class]int64 {
+	m := map[people.Class]int64{}
+	for _, c := range people.Classes() {
+		m[c] = 0
+	}
+	return m
+}
