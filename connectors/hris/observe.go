@@ -95,7 +95,11 @@ func (m *mapping) hash() string {
 func (m *mapping) observe(r row, now time.Time) (o people.Observation, ok bool, rejected []people.Rejection) {
 	id, reason := r.record()
 	if reason != "" {
-		return people.Observation{}, false, []people.Rejection{{Reason: reason}}
+		aside := people.Rejection{Reason: reason}
+		if mail, _, reason := r.mail(); reason == "" && mail != "" {
+			aside.Keys = []people.Key{{Scheme: people.ByEmail, Value: mail}} // whose row it may be
+		}
+		return people.Observation{}, false, []people.Rejection{aside}
 	}
 	o = people.Observation{
 		Publisher: people.HRIS,

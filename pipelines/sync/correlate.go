@@ -207,7 +207,7 @@ func (c *correlation) load(ctx context.Context, x extracted) (correlate.Source, 
 	if err := snapshots.ReadJSON(ctx, c.e.work, c.e.setAsideBlob(i), &set); err != nil {
 		return s, set, err
 	}
-	s.Withheld = set.Withheld
+	s.Withheld, s.WithheldEmails = set.Withheld, set.Emails
 	return s, set, nil
 }
 

@@ -36,6 +36,7 @@ func (j Job) candidatesBlob(n int) string { return fmt.Sprintf("%scandidates-%04
 type aside struct {
 	Rejections []people.Rejection `json:"rejections"`
 	Withheld   []snapshot.Short   `json:"withheld"` // sorted keys of whole records
+	Emails     []snapshot.Short   `json:"emails"`   // of records whose id could not be read
 }
 
 // extract reads one source. What it says of an unchanged record is dropped
@@ -161,6 +162,11 @@ func (x *extraction) Rejection(r people.Rejection) error {
 		x.rejected++
 		if r.Record != "" {
 			x.aside.Withheld = append(x.aside.Withheld, x.e.hash.Record(r.Publisher, r.Record))
+		}
+		for _, k := range r.Keys {
+			if k.Scheme == people.ByEmail {
+				x.aside.Emails = append(x.aside.Emails, x.e.hash.Key(k))
+			}
 		}
 	}
 	x.aside.Rejections = append(x.aside.Rejections, r)

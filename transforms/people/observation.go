@@ -182,6 +182,9 @@ type Rejection struct {
 	Attribute Path      `json:"attribute,omitzero"` // "" sets aside the whole record
 	Reason    string    `json:"reason"`
 	FirstSeen time.Time `json:"first_seen,omitzero"`
+	// Keys are what can still be read of a record whose id cannot: whoever is
+	// missing and has one of them counts as present. They are not kept.
+	Keys []Key `json:"-"`
 }
 
 // A Case is what cannot be decided without a human: a record that attaches
