@@ -64,6 +64,9 @@ type Source struct {
 	// Withheld are keys of records that are there but were set aside: they
 	// count as present and keep their last good form. Sorted.
 	Withheld []snapshot.Short
+	// WithheldEmails are of records that were set aside because their id could
+	// not be read: who is missing and has one of them is taken to be there.
+	WithheldEmails []snapshot.Short
 }
 
 // Anchor reports whether the publisher's records may make people.
@@ -187,7 +190,7 @@ func advance(s *Source, now time.Time, tell func(r snapshot.Record, gone bool)) 
 	}
 	at := now.Unix()
 	absent := func(r snapshot.Record) {
-		if _, withheld := slices.BinarySearchFunc(s.Withheld, r.Key, compare); withheld {
+		if _, withheld := slices.BinarySearchFunc(s.Withheld, r.Key, compare); withheld || slices.Contains(s.WithheldEmails, r.Email) {
 			if r.State == snapshot.Missing { // it is there, only unreadable: the timer stops
 				r.State, r.Since, r.Due = snapshot.Present, 0, 0
 			}
