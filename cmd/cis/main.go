@@ -26,6 +26,7 @@ func main() {
 type commandLine struct {
 	Everywhere everywhere `embed:"" group:"Everywhere:"`
 
+	Demo       demoCommand       `cmd:"" help:"Show all of it on a company that does not exist."`
 	Sync       syncCommand       `cmd:"" help:"Read the sources, sign what changed, write it."`
 	Diff       diffCommand       `cmd:"" help:"Compare two runs."`
 	Runs       runsCommand       `cmd:"" help:"List the runs."`

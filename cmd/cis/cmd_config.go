@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"example.org/cis/cmd/cis/internal/config"
+	"example.org/cis/cmd/cis/internal/show"
+)
+
+type configCommands struct {
+	Check configCheckCommand `cmd:"" help:"Check the configuration, and say what it names and what is missing."`
+}
+
+type configCheckCommand struct{}
+
+func (configCheckCommand) Help() string {
+	return `Reads the configuration as every command does, and looks whether what it names is there. Nothing is changed and no server is asked.
+
+Ends with 2 and all mistakes at once if a sync could not start: a wrong setting, a secret that cannot be read, a publisher without a key. A source that is not there is shown and is no mistake: a sync goes on without it.
+
+Examples:
+
+    cis config check
+    CIS_ABSENCE_GRACE=96h cis config check --json`
+}
+
+// A part is one thing that the configuration names, and what is known of it.
+type part struct {
+	Setting string `json:"setting"`
+	Value   string `json:"value"`
+	State   string `json:"state"`
+}
+
+func (configCheckCommand) Run(ctx context.Context, p *program) error {
+	c, err := p.load()
+	if err != nil {
+		return err
+	}
+	var complaints config.Complaints
+	complain := func(format string, args ...any) {
+		complaints = append(complaints, config.Complaint{File: c.Path, Message: fmt.Sprintf(format, args...)})
+	}
+	secret := func(setting string, s config.Secret) string {
+		if s == "" {
+			return ""
+		}
+		if _, err := s.Read(p.env); err != nil {
+			complain("%s: %s", setting, strings.TrimPrefix(err.Error(), "config: "))
+			return "cannot be read"
+		}
+		return "can be read" + openToOthers(s)
+	}
+
+	vault := there(c.Vault)
+	if vault != missing {
+		n, err := p.countPeople(ctx, c)
+		if err != nil {
+			complain("vault: %s", err)
+		}
+		vault = "there, " + show.Plural(n, "person", "people")
+	}
+	if _, err := openCatalogue(c); err != nil {
+		more, _ := errors.AsType[config.Complaints](err)
+		complaints = append(complaints, more...)
+	}
+	parts := []part{
+		{"vault", c.Vault, vault},
+		{"blobs", c.Blobs, there(c.Blobs)},
+		{"keys", c.Keys, there(c.Keys)},
+		{"salt", string(c.Salt), secret("salt", c.Salt)},
+		{"catalogue", c.Catalogue, "built in"},
+	}
+	if c.Catalogue != "" {
+		parts[len(parts)-1].State = present
+	}
+	type source struct {
+		Name      string `json:"name"`
+		Type      string `json:"type"`
+		Publisher string `json:"publisher"`
+		Reads     string `json:"reads"`
+		State     string `json:"state"`
+	}
+	var sources []source
+	for _, s := range c.Sources {
+		kind := sourceTypes()[s.Type]
+		from := kind.from(s.Config)
+		row := source{s.Name, s.Type, string(kind.publisher), from.file, ""}
+		if from.url != "" {
+			row.Reads, row.State = bareURL(from.url), secret("sources."+s.Name+".password", from.password)
+		} else {
+			row.State = there("file:" + from.file)
+		}
+		if opened, err := p.openSource(s); err != nil {
+			complain("sources.%s: %s", s.Name, err)
+		} else if err := opened.Close(); err != nil {
+			complain("sources.%s: %s", s.Name, err)
+		}
+		sources = append(sources, row)
+	}
+	rows, err := p.openKeys(c).list()
+	if err != nil {
+		complain("keys: %s", err)
+	}
+	for _, publisher := range lacking(rows, publishers(c)) {
+		if err == nil {
+			complain("keys: no key signs for %s: `cis keys new --all` makes what is missing", publisher)
+		}
+	}
+	if len(complaints) > 0 {
+		return complaints
+	}
+
+	result := struct {
+		Config  string   `json:"config"`
+		Parts   []part   `json:"parts"`
+		Sources []source `json:"sources"`
+		Keys    []keyRow `json:"keys"`
+	}{c.Path, parts, sources, rows}
+	return p.print(result, func(w io.Writer) error {
+		settings := p.table("SETTING", "VALUE", "STATE")
+		for _, s := range parts {
+			settings.Row(s.Setting, s.Value, stateCell(s.State))
+		}
+		table := p.table("SOURCE", "TYPE", "PUBLISHER", "READS", "STATE")
+		for _, s := range sources {
+			table.Row(s.Name, s.Type, s.Publisher, s.Reads, stateCell(s.State))
+		}
+		for i, t := range []*show.Table{settings, table, p.keyTable(rows)} {
+			if i > 0 && t.Len() > 0 {
+				fmt.Fprintln(w)
+			}
+			if _, err := t.WriteTo(w); err != nil {
+				return err
+			}
+		}
+		_, err := fmt.Fprintf(w, "\n%s is in order.\n", c.Path)
+		return err
+	})
+}
+
+func (p *program) countPeople(ctx context.Context, c *config.Config) (int64, error) {
+	vault, err := p.openVault(ctx, c, true)
+	if err != nil {
+		return 0, err
+	}
+	n, err := vault.Count(ctx)
+	return n, errors.Join(err, vault.Close())
+}
+
+// The states of what stands on this machine.
+const (
+	present = "there"
+	missing = "not there"
+)
+
+// there says whether the path of a spec exists; of other places it says
+// nothing.
+func there(spec string) string {
+	scheme, path, _ := strings.Cut(spec, ":")
+	switch scheme {
+	case "sqlite", "dir", "file":
+	default:
+		return ""
+	}
+	_, err := os.Stat(path)
+	switch {
+	case err == nil:
+		return present
+	case errors.Is(err, fs.ErrNotExist):
+		return missing
+	}
+	return "cannot be looked at"
+}
+
+// openToOthers warns of a secret in a file that everybody may read. It is no
+// mistake: clusters mount secrets so.
+func openToOthers(s config.Secret) string {
+	if path, ok := strings.CutPrefix(string(s), "file:"); ok {
+		if stat, err := os.Stat(path); err == nil && stat.Mode().Perm()&0o077 != 0 {
+			return fmt.Sprintf(", but not by you alone (mode %04o)", stat.Mode().Perm())
+		}
+	}
+	return ""
+}
+
+func stateCell(state string) show.Cell {
+	style := show.Yellow
+	switch {
+	case strings.HasPrefix(state, present), state == "can be read", state == "built in":
+		style = show.Green
+	}
+	return show.Cell{Text: state, Style: style}
+}
+
+// bareURL leaves out the query, which may hold what is not to be shown.
+func bareURL(s string) string {
+	s, _, _ = strings.Cut(s, "?")
+	return s
+}

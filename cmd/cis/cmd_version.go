@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+)
+
+type versionCommand struct{}
+
+func (versionCommand) Help() string {
+	return `Example:
+
+    cis version`
+}
+
+func (versionCommand) Run(p *program) error {
+	v := struct {
+		Version  string `json:"version"`
+		Revision string `json:"revision,omitzero"`
+		Modified bool   `json:"modified,omitzero"`
+		Go       string `json:"go"`
+		Platform string `json:"platform"`
+	}{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if build, ok := debug.ReadBuildInfo(); ok {
+		if build.Main.Version != "" {
+			v.Version = build.Main.Version
+		}
+		for _, s := range build.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				v.Revision = s.Value
+			case "vcs.modified":
+				v.Modified = s.Value == "true"
+			}
+		}
+	}
+	return p.print(v, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "cis %s %s %s %s\n", v.Version, v.Revision, v.Go, v.Platform)
+		return err
+	})
+}

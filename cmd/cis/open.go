@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"example.org/cis/cmd/cis/internal/config"
+	"example.org/cis/connectors"
+	"example.org/cis/connectors/hris"
+	"example.org/cis/connectors/ldap"
+	"example.org/cis/sinks"
+	"example.org/cis/sinks/keydir"
+	"example.org/cis/sinks/sqlite"
+	"example.org/cis/transforms/catalogue"
+	"example.org/cis/transforms/people"
+	"example.org/cis/transforms/sign"
+)
+
+// This is the only file that names implementations. What can stand in a
+// configuration is what its tables hold.
+
+// A sourceType is a type of source: whose claims it makes, what is to be said
+// of it in the configuration, where that says it reads, and how it is opened.
+type sourceType struct {
+	publisher people.Publisher
+	config    func() any
+	from      func(config any) origin
+	open      func(p *program, config any) (connectors.Source, error)
+}
+
+// An origin is where a source reads: a file, or a server with a password.
+type origin struct {
+	file, url string
+	password  config.Secret
+}
+
+func sourceTypes() map[string]sourceType {
+	return map[string]sourceType{
+		"ldap": {
+			publisher: people.LDAP,
+			config:    func() any { return new(ldapEntry) },
+			from: func(c any) origin {
+				e := c.(*ldapEntry)
+				return origin{e.File, e.URL, e.Password}
+			},
+			open: func(p *program, c any) (connectors.Source, error) {
+				e := c.(*ldapEntry)
+				return ldap.Open(e.Config, p.passwordOf(e.Password))
+			},
+		},
+		"hris": {
+			publisher: people.HRIS,
+			config:    func() any { return new(hrisEntry) },
+			from: func(c any) origin {
+				e := c.(*hrisEntry)
+				return origin{e.File, e.URL, e.Password}
+			},
+			open: func(p *program, c any) (connectors.Source, error) {
+				e := c.(*hrisEntry)
+				return hris.Open(e.Config, p.passwordOf(e.Password), p.now)
+			},
+		},
+	}
+}
+
+// vaults open vaults by the scheme of a spec, given what follows it.
+func vaults() map[string]func(ctx context.Context, p *program, where string, readOnly bool) (sinks.Store, error) {
+	return map[string]func(context.Context, *program, string, bool) (sinks.Store, error){
+		"sqlite": func(ctx context.Context, p *program, path string, readOnly bool) (sinks.Store, error) {
+			return sqlite.Open(ctx, path, sqlite.Options{Now: p.now, ReadOnly: readOnly})
+		},
+	}
+}
+
+// choices is what the configuration may name.
+func choices() config.Table {
+	t := config.Table{
+		Sources:    map[string]func() any{},
+		Vaults:     slices.Sorted(maps.Keys(vaults())),
+		Blobs:      []string{"dir"},
+		Keys:       []string{"dir"},
+		Algorithms: []string{sign.EdDSA, sign.RS256},
+	}
+	for name, s := range sourceTypes() {
+		t.Sources[name] = s.config
+	}
+	return t
+}
+
+// openSource prepares to read a source; no server is asked yet.
+func (p *program) openSource(s config.Source) (connectors.Source, error) {
+	return sourceTypes()[s.Type].open(p, s.Config)
+}
+
+// openVault opens the vault, which is made if it is not there, unless it is
+// only read.
+func (p *program) openVault(ctx context.Context, c *config.Config, readOnly bool) (sinks.Store, error) {
+	scheme, where, _ := strings.Cut(c.Vault, ":")
+	return vaults()[scheme](ctx, p, where, readOnly)
+}
+
+// openCatalogue reads the catalogue. What is wrong in it comes back as
+// config.Complaints.
+func openCatalogue(c *config.Config) (*catalogue.Catalogue, error) {
+	if c.Catalogue == "" {
+		return catalogue.Default(), nil
+	}
+	b, err := os.ReadFile(c.Catalogue)
+	if err != nil {
+		return nil, config.Complaints{{File: c.Path, Message: "catalogue: " + err.Error()}}
+	}
+	parsed, err := catalogue.Parse(c.Catalogue, b)
+	if err != nil {
+		var complaints config.Complaints
+		for line := range strings.Lines(err.Error()) {
+			complaints = append(complaints, config.Complaint{Message: strings.TrimSpace(line)})
+		}
+		return nil, complaints
+	}
+	return parsed, nil
+}
+
+// The entries of sources are the connectors' own configurations and a
+// reference to a password, which those do not hold.
+type ldapEntry struct {
+	ldap.Config `yaml:",inline"`
+	Password    config.Secret `yaml:"password"`
+}
+
+func (e ldapEntry) Validate() error {
+	return errors.Join(unjoin(e.Config.Validate(), passwordFor(e.BindDN != "", "bind_dn", e.Password))...)
+}
+
+type hrisEntry struct {
+	hris.Config `yaml:",inline"`
+	Password    config.Secret `yaml:"password"`
+}
+
+func (e hrisEntry) Validate() error {
+	return errors.Join(unjoin(e.Config.Validate(), passwordFor(e.Username != "", "username", e.Password))...)
+}
+
+func passwordFor(needed bool, who string, password config.Secret) error {
+	switch {
+	case needed && password == "":
+		return fmt.Errorf("%s needs a password: env:NAME or file:PATH", who)
+	case !needed && password != "":
+		return fmt.Errorf("password means nothing without %s", who)
+	}
+	return nil
+}
+
+// unjoin makes one list of joined errors and one more.
+func unjoin(joined, more error) []error {
+	if j, ok := joined.(interface{ Unwrap() []error }); ok {
+		return append(slices.Clone(j.Unwrap()), more)
+	}
+	return []error{joined, more}
+}
+
+// publishers are those whose keys a sync signs with: that of each source, and
+// cis, which signs what follows from several.
+func publishers(c *config.Config) []people.Publisher {
+	set := map[people.Publisher]bool{people.CIS: true}
+	for _, s := range c.Sources {
+		set[sourceTypes()[s.Type].publisher] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// passwordOf returns what a connector calls when it needs the password.
+func (p *program) passwordOf(s config.Secret) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return s.Read(p.env) }
+}
+
+// A keyring is where signing keys are kept, opened by the spec dir:PATH.
+type keyring struct {
+	dir    string
+	random io.Reader
+	now    func() time.Time
+}
+
+func (p *program) openKeys(c *config.Config) keyring {
+	return keyring{strings.TrimPrefix(c.Keys, "dir:"), p.random, p.now}
+}
+
+// list returns all keys in the order in which they are published.
+func (r keyring) list() ([]keyRow, error) {
+	keys, err := keydir.List(r.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	rows := make([]keyRow, len(keys))
+	for i, k := range keys {
+		rows[i] = rowOf(k)
+	}
+	return rows, err
+}
+
+// add makes a key; it signs at once if it is the publisher's first, or if
+// signs is true.
+func (r keyring) add(publisher people.Publisher, alg string, bits int, signs bool) (keyRow, error) {
+	create := keydir.New
+	if signs {
+		create = keydir.Rotate
+	}
+	k, err := create(r.dir, publisher, alg, bits, r.random, r.now())
+	return rowOf(k), err
+}
+
+// use makes a key the one that signs.
+func (r keyring) use(publisher people.Publisher, kid string) error {
+	return keydir.Use(r.dir, publisher, kid)
+}
+
+// retire deletes a key that does not sign.
+func (r keyring) retire(publisher people.Publisher, kid string) error {
+	return keydir.Retire(r.dir, publisher, kid)
+}
+
+// public returns the public keys of all publishers.
+func (r keyring) public() (sign.Keys, error) {
+	keys, err := keydir.Keys(r.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return keys, err
+}
+
+func rowOf(k keydir.Key) keyRow {
+	return keyRow{string(k.Publisher), k.ID, k.Algorithm, k.Bits, k.Created, k.Current}
+}
