@@ -1,0 +1,79 @@
+package sinks
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"example.org/cis/transforms/people"
+)
+
+// The limits of one commit, chosen so that its documents can be counted
+// before anything is read: the person, the observations and the history
+// entry, at most MaxUnique claims given up, MaxUnique and MaxRecords taken and
+// MaxSubscribers outbox rows make 98, within [MaxDocuments]. Their bytes stay
+// within [MaxCommitBytes] in the same way.
+const (
+	MaxUnique  = 10
+	MaxRecords = 25
+	// MaxLookups keeps the person's document, which carries them beside the
+	// profile, within 1 MiB.
+	MaxLookups = 60
+	// MaxKeyBytes is the length of the longest value of a key in bytes, as
+	// long as the name of a Firestore document may be.
+	MaxKeyBytes = 1500
+)
+
+// recordScheme begins the scheme of every record id.
+const recordScheme = "record:"
+
+// Validate reports why no store may write c: a form that the doc of Commit
+// rules out, or ErrTooLarge with the name of what is.
+func (c *Commit) Validate() error {
+	switch {
+	case c.ID.IsZero():
+		return errors.New("sinks: a commit of nobody")
+	case c.Expect < 0 || c.Revision < 1 || c.Revision != c.Expect && c.Revision != c.Expect+1:
+		return fmt.Errorf("sinks: revision %d cannot follow %d", c.Revision, c.Expect)
+	case c.Revision == c.Expect && len(c.Profile) > 0:
+		return errors.New("sinks: a profile without a new revision")
+	case c.Revision != c.Expect && (len(c.Profile) == 0 || len(c.History) == 0):
+		return errors.New("sinks: a new revision without profile or history")
+	}
+	for _, size := range []struct {
+		what    string
+		n, most int
+	}{
+		{"bytes of packed profile", len(c.Profile), MaxProfileBytes},
+		{"bytes of packed observations", len(c.Observations), MaxDocBytes},
+		{"bytes of packed history", len(c.History), MaxDocBytes},
+		{"unique claims", len(c.Unique), MaxUnique},
+		{"records", len(c.Records), MaxRecords},
+		{"lookups", len(c.Lookups), MaxLookups},
+	} {
+		if size.n > size.most {
+			return fmt.Errorf("sinks: %d %s, at most %d: %w", size.n, size.what, size.most, ErrTooLarge)
+		}
+	}
+	for _, k := range c.Unique {
+		if strings.HasPrefix(string(k.Scheme), recordScheme) {
+			return errors.New("sinks: a record id among the unique claims")
+		}
+	}
+	for _, k := range c.Records {
+		if !strings.HasPrefix(string(k.Scheme), recordScheme) {
+			return fmt.Errorf("sinks: a key of scheme %s among the record ids", k.Scheme)
+		}
+	}
+	for _, keys := range [...][]people.Key{c.Unique, c.Records, c.Lookups} {
+		for _, k := range keys {
+			if k.Scheme == "" || k.Value == "" {
+				return errors.New("sinks: an empty key")
+			}
+			if len(k.Value) > MaxKeyBytes {
+				return fmt.Errorf("sinks: a key of scheme %s with %d bytes, at most %d: %w", k.Scheme, len(k.Value), MaxKeyBytes, ErrTooLarge)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,318 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"example.org/cis/sinks"
+	"example.org/cis/transforms/people"
+)
+
+// Commit writes the batch in as many transactions as the lock's sharing
+// demands. A person's conditions are all checked before the first write, so
+// one who is refused leaves the others of the transaction alone.
+func (s *Store) Commit(ctx context.Context, fence sinks.Fence, commits []sinks.Commit) ([]error, error) {
+	results := make([]error, 0, len(commits))
+	for len(results) < len(commits) {
+		done := len(results)
+		err := s.writes.do(ctx, func(t tx) error {
+			b, err := s.batch(t, fence)
+			if err != nil {
+				return err
+			}
+			for begun := time.Now(); len(results) < len(commits) && time.Since(begun) < slice; {
+				c := &commits[len(results)]
+				refused, err := b.commit(ctx, c)
+				if err != nil {
+					return fmt.Errorf("%s: %w", c.ID, err)
+				}
+				if refused != nil {
+					refused = fmt.Errorf("sqlite: commit %s: %w", c.ID, refused)
+				}
+				results = append(results, refused)
+			}
+			return nil
+		})
+		if err != nil {
+			return results[:done], fmt.Errorf("sqlite: commit: %w", err)
+		}
+	}
+	return results, nil
+}
+
+// Load writes people in the order of their ids, which makes listing them fast.
+// A transaction at a time; one that is refused ends the load.
+func (s *Store) Load(ctx context.Context, fence sinks.Fence, commits []sinks.Commit) error {
+	order := make([]*sinks.Commit, len(commits))
+	for i := range commits {
+		order[i] = &commits[i]
+	}
+	slices.SortFunc(order, func(a, b *sinks.Commit) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	for i, c := range order {
+		asCommit := *c
+		asCommit.Expect = c.Revision - 1
+		err := asCommit.Validate()
+		if err == nil && (c.Expect != 0 || i > 0 && order[i-1].ID == c.ID) {
+			err = sinks.ErrConflict
+		}
+		if err != nil {
+			return fmt.Errorf("sqlite: load %s: %w", c.ID, err)
+		}
+	}
+	for first := true; first || len(order) > 0; first = false {
+		n := 0
+		err := s.writes.do(ctx, func(t tx) error {
+			b, err := s.batch(t, fence)
+			if err != nil {
+				return err
+			}
+			if first {
+				if err := b.onlyThese(order); err != nil {
+					return err
+				}
+			}
+			for begun := time.Now(); n < len(order) && time.Since(begun) < slice; n++ {
+				c := order[n]
+				refused, err := b.load(ctx, c)
+				if err = errors.Join(refused, err); err != nil {
+					return fmt.Errorf("%s: %w", c.ID, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("sqlite: load: %w", err)
+		}
+		order = order[n:]
+	}
+	return nil
+}
+
+// A batch is a transaction with what every commit in it needs.
+type batch struct {
+	tx
+	movedAt     int64
+	subscribers []string
+}
+
+// batch checks the fence and reads the subscribers.
+func (s *Store) batch(t tx, fence sinks.Fence) (batch, error) {
+	b := batch{tx: t, movedAt: s.now().UnixMicro()}
+	if fence != (sinks.Fence{}) {
+		if held, err := t.row(`SELECT 1 FROM lease WHERE name = ? AND token = ?`, []any{fence.Lease, fence.Token}, []any{new(int)}); err != nil {
+			return b, err
+		} else if !held {
+			return b, sinks.ErrFenced
+		}
+	}
+	err := t.rows(`SELECT name FROM subscriber`, nil, func(scan scanner) error {
+		var name string
+		err := scan(&name)
+		b.subscribers = append(b.subscribers, name)
+		return err
+	})
+	return b, err
+}
+
+// commit writes one person. It returns why the person was refused, and then
+// has written nothing; err is a fault of the store.
+func (b batch) commit(ctx context.Context, c *sinks.Commit) (refused, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := c.Validate(); err != nil {
+		return err, nil
+	}
+	revision, err := b.revision(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	if revision != c.Expect {
+		return sinks.ErrConflict, nil
+	}
+	if c.Revision != c.Expect {
+		return b.put(c, revision > 0, b.subscribers)
+	}
+	if taken, err := b.taken(c.ID, c.Records); taken || err != nil {
+		return refusal(taken), err
+	}
+	if err := b.claim(c.ID, c.Records); err != nil {
+		return nil, err
+	}
+	return nil, b.exec(`UPDATE person SET moved_at = ?, observations = ? WHERE id = ?`, b.movedAt, optional(c.Observations), c.ID[:])
+}
+
+// load writes one person of a load.
+func (b batch) load(ctx context.Context, c *sinks.Commit) (refused, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	revision, err := b.revision(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	if revision != 0 && revision != c.Revision {
+		return sinks.ErrConflict, nil
+	}
+	return b.put(c, revision > 0, nil)
+}
+
+// put writes all of a person whose revision has been checked; there says that
+// there is one.
+func (b batch) put(c *sinks.Commit, there bool, subscribers []string) (refused, err error) {
+	claims := slices.Concat(c.Unique, c.Records)
+	if taken, err := b.taken(c.ID, claims); taken || err != nil {
+		return refusal(taken), err
+	}
+	id := c.ID[:]
+	lookups := c.Lookups
+	if there {
+		if err := b.giveUp(c); err != nil {
+			return nil, err
+		}
+		if lookups, err = b.replaceLookups(c); err != nil {
+			return nil, err
+		}
+		err = b.exec(`UPDATE person SET revision = ?, moved_at = ?, profile = ?, observations = ? WHERE id = ?`,
+			c.Revision, b.movedAt, c.Profile, optional(c.Observations), id)
+	} else {
+		err = b.exec(`INSERT INTO person (id, revision, moved_at, profile, observations) VALUES (?, ?, ?, ?, ?)`,
+			id, c.Revision, b.movedAt, c.Profile, optional(c.Observations))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := b.claim(c.ID, claims); err != nil {
+		return nil, err
+	}
+	for _, k := range lookups {
+		if err := b.exec(`INSERT OR IGNORE INTO lookup VALUES (?, ?, ?)`, string(k.Scheme), k.Value, id); err != nil {
+			return nil, err
+		}
+	}
+	// Only a load that is repeated has the revision already.
+	if err := b.exec(`INSERT OR REPLACE INTO history VALUES (?, ?, ?)`, id, c.Revision, c.History); err != nil {
+		return nil, err
+	}
+	if c.Notify == "" {
+		return nil, nil
+	}
+	for _, name := range subscribers {
+		err := b.exec(`INSERT INTO outbox VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET user_id = excluded.user_id, revision = excluded.revision`,
+			name, id, c.Notify, c.NotifyID, c.Revision)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// revision returns the stored revision, 0 if the person is not there.
+func (b batch) revision(id people.ID) (revision int64, err error) {
+	_, err = b.row(`SELECT revision FROM person WHERE id = ?`, []any{id[:]}, []any{&revision})
+	return revision, err
+}
+
+// taken reports whether somebody else holds one of the keys.
+func (b batch) taken(id people.ID, keys []people.Key) (bool, error) {
+	for _, k := range keys {
+		var holder storedID
+		if found, err := b.row(`SELECT person FROM claim WHERE scheme = ? AND value = ?`, []any{string(k.Scheme), k.Value}, []any{&holder}); err != nil {
+			return false, err
+		} else if found && people.ID(holder) != id {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func refusal(taken bool) error {
+	if taken {
+		return sinks.ErrTaken
+	}
+	return nil
+}
+
+// claim takes keys that nobody else holds.
+func (b batch) claim(id people.ID, keys []people.Key) error {
+	for _, k := range keys {
+		if err := b.exec(`INSERT OR IGNORE INTO claim VALUES (?, ?, ?)`, string(k.Scheme), k.Value, id[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveUp drops the claims that c does not list, records excepted.
+func (b batch) giveUp(c *sinks.Commit) error {
+	held, err := b.keys(`SELECT scheme, value FROM claim WHERE person = ? AND scheme NOT GLOB 'record:*'`, c.ID)
+	if err != nil {
+		return err
+	}
+	for _, k := range held {
+		if !slices.Contains(c.Unique, k) {
+			if err := b.exec(`DELETE FROM claim WHERE scheme = ? AND value = ?`, string(k.Scheme), k.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replaceLookups drops the lookups that c does not list and returns the new ones.
+func (b batch) replaceLookups(c *sinks.Commit) (added []people.Key, err error) {
+	held, err := b.keys(`SELECT scheme, value FROM lookup WHERE person = ?`, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range held {
+		if !slices.Contains(c.Lookups, k) {
+			if err := b.exec(`DELETE FROM lookup WHERE scheme = ? AND value = ? AND person = ?`, string(k.Scheme), k.Value, c.ID[:]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, k := range c.Lookups {
+		if !slices.Contains(held, k) {
+			added = append(added, k)
+		}
+	}
+	return added, nil
+}
+
+func (b batch) keys(query string, id people.ID) (keys []people.Key, err error) {
+	err = b.rows(query, []any{id[:]}, func(scan scanner) error {
+		var k people.Key
+		err := scan((*string)(&k.Scheme), &k.Value)
+		keys = append(keys, k)
+		return err
+	})
+	return keys, err
+}
+
+// onlyThese is ErrConflict if anybody else is in the vault.
+func (b batch) onlyThese(load []*sinks.Commit) error {
+	return b.rows(`SELECT id FROM person`, nil, func(scan scanner) error {
+		var id storedID
+		if err := scan(&id); err != nil {
+			return err
+		}
+		_, ok := slices.BinarySearchFunc(load, id, func(c *sinks.Commit, id storedID) int { return slices.Compare(c.ID[:], id[:]) })
+		if !ok {
+			return fmt.Errorf("others are in the vault: %w", sinks.ErrConflict)
+		}
+		return nil
+	})
+}
+
+// optional makes an empty document NULL.
+func optional(doc []byte) []byte {
+	if len(doc) == 0 {
+		return nil
+	}
+	return doc
+}

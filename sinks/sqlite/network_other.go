@@ -1,0 +1,6 @@
+//go:build !linux
+
+package sqlite
+
+// networkName cannot tell here.
+func networkName(string) string { return "" }
