@@ -7,7 +7,7 @@ import (
 )
 
 // never is a day that does not come.
-const never = 1 << 40
+const never = 1 << 30
 
 // A topic keeps apart what is drawn for one person for several purposes.
 type topic uint64
@@ -155,12 +155,14 @@ func (c *company) walk(x int, key func(round int) uint64, back bool) int {
 
 // count returns how many times something has happened by the end of the day;
 // the first is on day 1.
-func (c *company) count(t topic, day int) int { return day * c.places * t.rate() / 10_000 }
+func (c *company) count(t topic, day int) int {
+	return int(int64(day) * int64(c.places) * int64(t.rate()) / 10_000)
+}
 
 // dayOf returns the day of the n-th time, from 0.
 func (c *company) dayOf(t topic, n int) int {
-	r := c.places * t.rate()
-	return ((n+1)*10_000 + r - 1) / r
+	r := int64(c.places) * int64(t.rate())
+	return int(((int64(n)+1)*10_000 + r - 1) / r)
 }
 
 // events yields the cycles and days of something that happens to a person

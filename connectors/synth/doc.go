@@ -7,7 +7,7 @@
 // day are the same bytes on any machine and in any order of calls. Nobody is
 // kept in a list. A person is a function of seed, index and day, so that a
 // company of any size is written as a stream; only the memberships of groups
-// are held, in 16 bytes each.
+// are held, in some 16 bytes each.
 //
 // # The files
 //
