@@ -1,0 +1,16 @@
+# make test    install what the tests need, run all of them
+# make fast    the tests that take seconds
+# make slow    what is too long for every change
+.PHONY: test fast slow bench
+
+test:
+	@bash .ci/test
+
+fast:
+	go test -short ./...
+
+slow:
+	@CIS_TEST_SLOW=1 bash .ci/test
+
+bench:
+	go run ./cmd/cisbench --out BENCHMARKS.md
