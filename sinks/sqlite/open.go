@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -82,36 +83,51 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: open: %w", err)
 	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	if name := networkName(filepath.Dir(path)); name != "" {
 		return nil, fmt.Errorf("sqlite: %s is on a %s file system, where SQLite's locks are not safe: keep the vault on a local disk", path, name)
 	}
-	mode := os.O_RDWR | os.O_CREATE
-	if o.ReadOnly {
-		mode = os.O_RDONLY
-	}
-	// SQLite itself would create the file readable by everybody; the files
-	// beside it get the mode of this one.
-	f, err := os.OpenFile(path, mode, 0o600)
-	if err != nil {
+	switch st, err := os.Stat(path); {
+	case err != nil && (o.ReadOnly || !errors.Is(err, fs.ErrNotExist)):
 		return nil, fmt.Errorf("sqlite: open: %w", err)
+	case err == nil && !st.Mode().IsRegular():
+		return nil, fmt.Errorf("sqlite: open %s: not a file", path)
 	}
-	f.Close()
 	s := &Store{now: o.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if !o.ReadOnly {
-		if s.writes, err = openWriter(ctx, path); err != nil {
+		if s.writes, err = create(ctx, path); err != nil {
 			return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
 		}
 	}
-	if s.readers, err = connect(path, "mode=ro", readerCount); err == nil {
+	if s.readers, err = connect(path, url.Values{"mode": {"ro"}}, readerCount); err == nil {
 		err = checkVersion(ctx, s.readers)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlite: open %s: %w", path, err), s.Close())
 	}
 	return s, nil
+}
+
+// create opens the writer and with it makes the file, unless it is there.
+// SQLite by itself would let everybody read a new file, so it is told to take
+// the mode of another one. (Making the file here, and closing it, could break
+// the locks that this process holds on it: https://sqlite.org/howtocorrupt.html,
+// section 2.2.)
+func create(ctx context.Context, path string) (*writer, error) {
+	private, err := os.CreateTemp(filepath.Dir(path), ".cis-*") // 0600
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(private.Name())
+	if err := private.Close(); err != nil {
+		return nil, err
+	}
+	return openWriter(ctx, path, private.Name())
 }
 
 // Close closes the file. The last one to do so folds the WAL into it.
@@ -130,8 +146,8 @@ func (s *Store) Close() error {
 }
 
 // connect returns a pool of at most n connections, opened when they are used.
-func connect(path, access string, n int) (*sql.DB, error) {
-	pragmas := url.Values{"_pragma": {
+func connect(path string, parameters url.Values, n int) (*sql.DB, error) {
+	parameters["_pragma"] = []string{
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		// Of a new file. 16384 would write with a sixth less CPU, and waste
 		// up to half of the space of profiles beyond 8 KB.
@@ -143,9 +159,9 @@ func connect(path, access string, n int) (*sql.DB, error) {
 		"cache_size(-32768)", // KiB
 		"mmap_size(1073741824)",
 		"temp_store(memory)",
-	}}
+	}
 	// In a URI, unlike in a plain name, a path may hold any character.
-	c, err := sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + "?" + access + "&" + pragmas.Encode())
+	c, err := sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + "?" + parameters.Encode())
 	if err != nil {
 		return nil, err
 	}

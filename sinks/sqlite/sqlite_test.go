@@ -174,7 +174,7 @@ func TestRefusesOtherFiles(t *testing.T) {
 		{empty, "empty file", true},
 		{later, "format 99", false},
 		{later, "format 99", true},
-		{t.TempDir(), "is a directory", false},
+		{t.TempDir(), "not a file", false},
 		{filepath.Join(t.TempDir(), "no", "folder", "cis.db"), "no such file", false},
 	} {
 		s, err := sqlite.Open(t.Context(), test.path, sqlite.Options{ReadOnly: test.readOnly})

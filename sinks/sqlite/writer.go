@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"modernc.org/sqlite"
@@ -36,9 +37,11 @@ type writer struct {
 	released   time.Time
 }
 
-func openWriter(ctx context.Context, path string) (_ *writer, err error) {
+// openWriter opens the writer of the file at path, which if it is new gets the
+// mode of the file modeOf.
+func openWriter(ctx context.Context, path, modeOf string) (_ *writer, err error) {
 	w := &writer{turn: make(chan struct{}, 1), statements: make(map[string]*sql.Stmt)}
-	if w.db, err = connect(path, "_journal_mode=wal", 1); err != nil {
+	if w.db, err = connect(path, url.Values{"_journal_mode": {"wal"}, "modeof": {modeOf}}, 1); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -66,9 +69,6 @@ func openWriter(ctx context.Context, path string) (_ *writer, err error) {
 
 func (w *writer) close() error {
 	var errs []error
-	for _, s := range w.statements {
-		errs = append(errs, s.Close())
-	}
 	if w.conn != nil {
 		errs = append(errs, w.conn.Close())
 	}
