@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"example.org/cis/transforms/people"
 )
 
 type rejectionsCommand struct{}
@@ -119,18 +121,34 @@ func (upcomingCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	ids := make([]people.ID, len(l.Upcoming))
+	for i, u := range l.Upcoming {
+		ids[i] = u.Person
+	}
+	stored, err := w.store.People(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("cis: read people: %w", err)
+	}
+	userID := map[people.ID]string{}
+	for _, s := range stored {
+		profile, err := unpack(s)
+		if err != nil {
+			return err
+		}
+		userID[s.ID] = profile.Value(people.UserID).Text()
+	}
 	return p.print(map[string]any{"upcoming": listed(l.Upcoming)}, func(out io.Writer) error {
 		if len(l.Upcoming) == 0 {
 			_, err := fmt.Fprintln(out, "Nobody is missing.")
 			return err
 		}
-		t := p.table("person", "missing from", "since", "acts")
+		t := p.table("uuid", "user_id", "missing from", "since", "acts")
 		for _, u := range l.Upcoming {
 			due := "once confirmed"
 			if !u.Due.IsZero() {
 				due = u.Due.Format("2006-01-02 15:04")
 			}
-			t.Row(u.Person.String(), u.Source, u.Since.Format("2006-01-02 15:04"), due)
+			t.Row(u.Person.String(), userID[u.Person], u.Source, u.Since.Format("2006-01-02 15:04"), due)
 		}
 		_, err := t.WriteTo(out)
 		return err

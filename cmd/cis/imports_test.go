@@ -56,6 +56,7 @@ var rooms = []struct {
 	{"pipelines/failpoint", nil},
 	{"pipelines/beamrun", []string{beamLib}},
 	{"pipelines/snapshots", []string{"sinks", "transforms/", jsonLib}},
+	{"pipelines/sync/synctest", []string{"pipelines/", "connectors", "connectors/", "sinks", "sinks/", "transforms/", "..."}}, // for tests only
 	{"pipelines/", []string{"pipelines/", "connectors", "sinks", "transforms/", beamLib, jsonLib, xsync}},
 
 	{"cmd/", []string{"cmd/", "pipelines/", "connectors", "connectors/", "sinks", "sinks/", "transforms/", "..."}},

@@ -2,10 +2,12 @@ package sync
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -120,6 +122,7 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 	}
 	out.Lists.Cases = append(out.Lists.Cases, res.Cases...)
 	out.Lists.Upcoming = res.Upcoming
+	order(&out.Lists)
 	date(&out.Lists, base, e.Clock)
 	for i := range e.Sources {
 		if err := c.keep(ctx, i, res.Tables[i]); err != nil {
@@ -343,6 +346,22 @@ func (c *correlation) keep(ctx context.Context, i int, t snapshot.Records) error
 		return fmt.Errorf("sync: keep %s: %w", c.e.Sources[i].Name, err)
 	}
 	return snapshots.Write(ctx, c.e.work, c.e.nextRecords(i), snapshot.NewRecords(next).Encode())
+}
+
+// order sorts the lists as people read them: by kind, and by when it acts.
+func order(l *snapshots.Lists) {
+	slices.SortStableFunc(l.Cases, func(a, b people.Case) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Publisher, b.Publisher), cmp.Compare(a.Record, b.Record))
+	})
+	slices.SortStableFunc(l.Upcoming, func(a, b correlate.Upcoming) int {
+		due := func(u correlate.Upcoming) int64 { // what is not confirmed comes last
+			if u.Due.IsZero() {
+				return math.MaxInt64
+			}
+			return u.Due.Unix()
+		}
+		return cmp.Or(cmp.Compare(due(a), due(b)), a.Since.Compare(b.Since), cmp.Compare(a.Source, b.Source), bytes.Compare(a.Person[:], b.Person[:]))
+	})
 }
 
 // date gives every case and rejection the time it was first seen.

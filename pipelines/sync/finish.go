@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"example.org/cis/pipelines/failpoint"
 	"example.org/cis/pipelines/snapshots"
+	"example.org/cis/transforms/correlate"
 	"example.org/cis/transforms/guard"
 	"example.org/cis/transforms/people"
 	"example.org/cis/transforms/snapshot"
@@ -27,6 +29,8 @@ type finished struct {
 	Moved      []guard.Count `json:"moved"`
 	Signatures int64         `json:"signatures"`
 	Writes     int64         `json:"writes"`
+	Cases      int64         `json:"cases"`
+	Upcoming   int64         `json:"upcoming"`
 	People     int64         `json:"people"`
 	Active     int64         `json:"active"`
 	Root       string        `json:"root"`
@@ -94,12 +98,15 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 		}
 	}
 	for i, s := range e.Sources {
-		src, err := finishSource(ctx, e, world, p, i, s, kept)
+		src, waiting, err := finishSource(ctx, e, world, p, i, s, kept)
 		if err != nil {
 			return out, err
 		}
 		next.Sources = append(next.Sources, src)
+		lists.Upcoming = append(lists.Upcoming, waiting...)
 	}
+	order(&lists)
+	out.Cases, out.Upcoming = int64(len(lists.Cases)), int64(len(lists.Upcoming))
 	next.Lists = e.snapshotFile("lists.json")
 	if err := snapshots.WriteJSON(ctx, e.blobs, next.Lists, lists); err != nil {
 		return out, err
@@ -115,8 +122,9 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 }
 
 // finishSource writes a source's next tables, or names those of the base if
-// nothing in them changed.
-func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, i int, s Source, kept map[people.ID]bool) (snapshots.Source, error) {
+// nothing in them changed. It returns whose absence has come due and is held.
+func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, i int, s Source, kept map[people.ID]bool) (snapshots.Source, []correlate.Upcoming, error) {
+	var held []correlate.Upcoming
 	out := snapshots.Source{Name: s.Name, Publisher: s.Publisher, Certificate: p.Correlated.Extracts[i].Certificate}
 	base := world.Source(s.Name)
 	if !out.Certificate.Complete && base != nil {
@@ -124,15 +132,15 @@ func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, 
 	}
 	prev, err := world.Records(ctx, s.Name)
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
 	body, err := snapshots.Read(ctx, e.work, e.nextRecords(i))
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
 	next, err := snapshot.ParseRecords(body)
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
 	if len(kept) > 0 {
 		var list []snapshot.Record
@@ -146,6 +154,9 @@ func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, 
 				if old.Person.IsZero() {
 					old.Offset, old.Length = 0, 0 // its observation is read anew
 				}
+				if old.State == snapshot.Missing && r.State == snapshot.Gone {
+					held = append(held, correlate.Upcoming{Person: old.Person, Source: s.Name, Since: time.Unix(old.Since, 0).UTC(), Due: time.Unix(old.Due, 0).UTC()})
+				}
 				r = old
 			}
 			list = append(list, r)
@@ -155,23 +166,23 @@ func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, 
 	}
 	waiting, err := snapshots.Read(ctx, e.work, e.nextWaiting(i))
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
 	if base != nil && bytes.Equal(prev.Encode(), body) {
 		was, err := snapshots.Read(ctx, e.blobs, base.Waiting)
 		if err != nil {
-			return out, err
+			return out, nil, err
 		}
 		if bytes.Equal(was, waiting) {
 			out.Records, out.Waiting = base.Records, base.Waiting
-			return out, nil
+			return out, held, nil
 		}
 	}
 	out.Records, out.Waiting = e.snapshotFile("records-"+s.Name), e.snapshotFile("waiting-"+s.Name)
 	if err := snapshots.Write(ctx, e.blobs, out.Records, body); err != nil {
-		return out, err
+		return out, nil, err
 	}
-	return out, snapshots.Write(ctx, e.blobs, out.Waiting, waiting)
+	return out, held, snapshots.Write(ctx, e.blobs, out.Waiting, waiting)
 }
 
 // compact rewrites all bodies into one segment when enough of them are dead.

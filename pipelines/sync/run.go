@@ -315,6 +315,7 @@ func (r *runner) apply(ctx context.Context, j Job, rec *Record) error {
 		rec.Moved[c.Class] += c.N
 	}
 	rec.Signatures, rec.Writes, rec.People, rec.Active = done.Signatures, done.Writes, done.People, done.Active
+	rec.Cases, rec.Upcoming = done.Cases, done.Upcoming
 	rec.Snapshot = true
 	rec.Outcome = Done
 	if len(rec.Held) > 0 {

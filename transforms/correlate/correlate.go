@@ -324,8 +324,8 @@ func firstLink(w World, i int, tables [][]snapshot.Record, touch func(people.ID,
 		}
 	}
 	type owner struct {
-		n  int
-		id people.ID
+		n   int
+		who []people.ID
 	}
 	inLDAP := map[snapshot.Short]owner{}
 	for j := range w.Sources {
@@ -334,7 +334,8 @@ func firstLink(w World, i int, tables [][]snapshot.Record, touch func(people.ID,
 		}
 		for _, r := range tables[j] {
 			if r.State != snapshot.Gone && r.Email != (snapshot.Short{}) {
-				inLDAP[r.Email] = owner{inLDAP[r.Email].n + 1, r.Person}
+				o := inLDAP[r.Email]
+				inLDAP[r.Email] = owner{o.n + 1, append(o.who, ids(r.Person)...)}
 			}
 		}
 	}
@@ -356,19 +357,19 @@ func firstLink(w World, i int, tables [][]snapshot.Record, touch func(people.ID,
 			reason = "several LDAP records have the work mail"
 		case r.Length == 0:
 			reason = "the record was not read this time"
-		case o.id.IsZero():
+		case len(o.who) == 0:
 			reason = "the LDAP record with the work mail is a case itself"
-		case linked[o.id]:
+		case linked[o.who[0]]:
 			reason = "the person with the work mail is linked to another HRIS record"
 			resolve = "say whether the person was hired again under another employee id"
 		}
 		if reason != "" {
-			cases = append(cases, people.Case{Kind: "unattached", Publisher: s.Publisher, Record: w.name(i, *r), People: ids(o.id), Reason: reason, Resolve: resolve})
+			cases = append(cases, people.Case{Kind: "unattached", Publisher: s.Publisher, Record: w.name(i, *r), People: sorted(o.who), Reason: reason, Resolve: resolve})
 			continue
 		}
-		r.Person = o.id
-		linked[o.id] = true
-		touch(o.id, Link{Source: i, Record: *r, First: true})
+		r.Person = o.who[0]
+		linked[r.Person] = true
+		touch(r.Person, Link{Source: i, Record: *r, First: true})
 	}
 	return cases
 }
@@ -379,6 +380,10 @@ func (u Upcoming) Describe() string {
 		return fmt.Sprintf("missing from %s since %s", u.Source, u.Since.Format(time.RFC3339))
 	}
 	return fmt.Sprintf("missing from %s since %s, due %s", u.Source, u.Since.Format(time.RFC3339), u.Due.Format(time.RFC3339))
+}
+
+func sorted(list []people.ID) []people.ID {
+	return slices.SortedFunc(slices.Values(list), func(a, b people.ID) int { return bytes.Compare(a[:], b[:]) })
 }
 
 func ids(list ...people.ID) []people.ID {

@@ -1,0 +1,441 @@
+package synctest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/tools/txtar"
+
+	"example.org/cis/connectors/ldap"
+	"example.org/cis/pipelines/snapshots"
+	"example.org/cis/pipelines/sync"
+	"example.org/cis/sinks"
+	"example.org/cis/transforms/guard"
+	"example.org/cis/transforms/people"
+	"example.org/cis/transforms/sign"
+)
+
+// A Story is one txtar file.
+//
+// Its comment tells the story in plain words and may hold options, a line
+// each:
+//
+//	first_load: DAY     the day that runs with --first-load (default: the first), or never
+//	protected: USER_ID  a person whom absence does not end
+//	ldap_maps: ATTRIBUTE PATH  one more attribute of LDAP
+//
+// Its files are in folders named after days; each day has one run, at 06:00
+// UTC:
+//
+//	DAY/people.ldif       the LDAP directory; not there: it is down
+//	DAY/workers.json      the Workday report; not there: it is down
+//	DAY/expect            what the run did (made by -update, read by people)
+//	DAY/find              keys, and who is found by them after the run
+//	DAY/profile-UID.json  the whole profile of everybody whom the run wrote
+//
+// A source file that says "as on DAY" is the same as on that day. Whoever has
+// no profile in a day is byte for byte what they were before it.
+type Story struct {
+	Name    string
+	archive *txtar.Archive
+	days    []string
+	first   string
+	Protect []string
+	Map     []ldap.Rule
+}
+
+// ReadStory reads a story.
+func ReadStory(file string) (*Story, error) {
+	a, err := txtar.ParseFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s := &Story{Name: strings.TrimSuffix(filepath.Base(file), ".txtar"), archive: a}
+	for _, f := range a.Files {
+		day, _, ok := strings.Cut(f.Name, "/")
+		if _, err := time.Parse(time.DateOnly, day); err != nil || !ok {
+			return nil, fmt.Errorf("%s: %q is not in the folder of a day", file, f.Name)
+		}
+		if !slices.Contains(s.days, day) {
+			s.days = append(s.days, day)
+		}
+	}
+	if len(s.days) == 0 || !slices.IsSorted(s.days) {
+		return nil, fmt.Errorf("%s: want days, in their order", file)
+	}
+	s.first = s.days[0]
+	for line := range strings.Lines(string(a.Comment)) {
+		key, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		if !ok {
+			continue
+		}
+		switch key {
+		case "first_load":
+			s.first = value
+		case "protected":
+			s.Protect = append(s.Protect, value)
+		case "ldap_maps":
+			from, to, _ := strings.Cut(value, " ")
+			s.Map = append(s.Map, ldap.Rule{From: from, To: people.Path(to)})
+		}
+	}
+	return s, nil
+}
+
+// Days are the story's days, in their order.
+func (s *Story) Days() []string { return s.days }
+
+// Clock is when the run of a day begins.
+func Clock(day string) time.Time {
+	t, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		panic(err)
+	}
+	return t.Add(6 * time.Hour)
+}
+
+// Text returns a file of the story.
+func (s *Story) Text(name string) (string, bool) {
+	for _, f := range s.archive.Files {
+		if f.Name != name {
+			continue
+		}
+		if day, same := strings.CutPrefix(string(f.Data), "as on "); same {
+			return s.Text(strings.TrimSpace(day) + "/" + path.Base(name))
+		}
+		return string(f.Data), true
+	}
+	return "", false
+}
+
+// Prepare gives the world the sources of a day, and the story's options.
+func (s *Story) Prepare(t testing.TB, w *World, day string) {
+	t.Helper()
+	w.Job.Protected = s.Protect
+	w.Job.FirstLoad, w.Job.Reason = day == s.first, ""
+	if w.Job.FirstLoad {
+		w.Job.Reason = "first load"
+	}
+	w.LDAP.Mapping = slices.Concat(ldap.DefaultMapping(), s.Map)
+	for _, name := range []string{PeopleFile, WorkersFile} {
+		if text, ok := s.Text(day + "/" + name); ok {
+			w.Write(t, name, text)
+		} else {
+			w.Remove(t, name)
+		}
+	}
+}
+
+// Run lives through the story in a new world and returns the story as it
+// went, for comparison or in place of what was expected.
+func (s *Story) Run(t testing.TB) (told []byte) {
+	t.Helper()
+	w := New(t)
+	ctx := context.Background()
+	out := &txtar.Archive{Comment: s.archive.Comment}
+	before := map[people.ID]Person{}
+	for _, day := range s.days {
+		s.Prepare(t, w, day)
+		rec, err := w.Sync(ctx, Clock(day))
+		if err != nil {
+			t.Fatalf("%s: %v", day, err)
+		}
+		now, err := People(ctx, w.Store(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{PeopleFile, WorkersFile} {
+			for _, f := range s.archive.Files {
+				if f.Name == day+"/"+name {
+					out.Files = append(out.Files, f)
+				}
+			}
+		}
+		account, err := w.account(ctx, t, rec, now)
+		if err != nil {
+			t.Fatalf("%s: %v", day, err)
+		}
+		out.Files = append(out.Files, txtar.File{Name: day + "/expect", Data: account})
+		if asked, ok := s.Text(day + "/find"); ok {
+			found, err := find(ctx, w.Store(t), asked, now)
+			if err != nil {
+				t.Fatalf("%s: %v", day, err)
+			}
+			out.Files = append(out.Files, txtar.File{Name: day + "/find", Data: found})
+		}
+		slices.SortFunc(now, func(a, b Person) int { return strings.Compare(uid(a.Profile), uid(b.Profile)) })
+		for _, p := range now {
+			for _, f := range sign.Profile(w.Keys(t), p.Profile, sign.Policy{RequireBinding: true}) {
+				t.Errorf("%s: %s: %s: %v", day, uid(p.Profile), f.Path, f.Err)
+			}
+			text, err := w.profile(p)
+			if err != nil {
+				t.Fatalf("%s: %v", day, err)
+			}
+			was, known := before[p.ID]
+			if old, _ := w.profile(was); !known || !bytes.Equal(old, text) {
+				out.Files = append(out.Files, txtar.File{Name: day + "/profile-" + uid(p.Profile) + ".json", Data: text})
+			} else if !bytes.Equal(was.Profile.AppendJSON(nil), p.Profile.AppendJSON(nil)) {
+				t.Errorf("%s: %s was written though nothing about them changed", day, uid(p.Profile))
+			}
+			before[p.ID] = p
+		}
+	}
+	return txtar.Format(out)
+}
+
+// File is the story as it is written.
+func (s *Story) File() []byte { return txtar.Format(s.archive) }
+
+// uid is the last part of a user_id: what people are called in stories.
+func uid(p *people.Profile) string {
+	id := p.Value(people.UserID).Text()
+	return id[strings.LastIndexByte(id, '|')+1:]
+}
+
+// account says in words what a run did.
+func (w *World) account(ctx context.Context, t testing.TB, rec sync.Record, now []Person) ([]byte, error) {
+	names := map[people.ID]string{}
+	for _, p := range now {
+		names[p.ID] = uid(p.Profile)
+	}
+	name := func(id people.ID) string {
+		if n := names[id]; n != "" {
+			return n
+		}
+		return "somebody new"
+	}
+	plan, err := sync.ReadPlan(ctx, w.blobs, rec.Run)
+	if err != nil {
+		return nil, err
+	}
+	var operations, held, rest []string
+	for _, part := range plan.Parts {
+		err := plan.EachProposal(ctx, w.blobs, part.Part, func(p people.Proposal) error {
+			for _, o := range p.Operations {
+				who := names[p.Person]
+				var what []string
+				for _, c := range o.Changes {
+					if who == "" && c.Path == people.UserID {
+						who = c.New.Value.Text()[strings.LastIndexByte(c.New.Value.Text(), '|')+1:]
+					}
+					what = append(what, fmt.Sprintf("%s (%s)", c.Path, c.Rule))
+				}
+				line := fmt.Sprintf("%s %s by %s: %s", o.Class, who, o.Source, strings.Join(what, ", "))
+				if o.Class == people.Create {
+					line = fmt.Sprintf("%s %s by %s: %d attributes", o.Class, who, o.Source, len(what))
+				}
+				if slices.ContainsFunc(plan.Holds, func(h guard.Hold) bool { return h.Covers(o) }) {
+					held = append(held, line)
+				} else {
+					operations = append(operations, line)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	lists := plan.Correlated.Lists
+	if rec.Snapshot {
+		world, err := snapshots.Open(ctx, w.blobs, rec.Run)
+		if err != nil {
+			return nil, err
+		}
+		defer world.Close()
+		if lists, err = world.Lists(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range lists.Rejections {
+		what := "record"
+		if r.Attribute != "" {
+			what = string(r.Attribute)
+		}
+		rest = append(rest, fmt.Sprintf("set aside: %s of %s %s, since %s: %s", what, r.Source, r.Record, date(r.FirstSeen), r.Reason))
+	}
+	for _, c := range lists.Cases {
+		line := fmt.Sprintf("undecided: %s, %s %s, since %s: %s", c.Kind, c.Publisher, c.Record, date(c.FirstSeen), c.Reason)
+		for _, id := range c.People {
+			line += "; concerns " + name(id)
+		}
+		rest = append(rest, line)
+	}
+	for _, u := range lists.Upcoming {
+		line := fmt.Sprintf("upcoming: %s is missing from %s since %s", name(u.Person), u.Source, date(u.Since))
+		if u.Due.IsZero() {
+			line += ", not confirmed"
+		} else {
+			line += ", confirmed, acts on " + date(u.Due)
+		}
+		rest = append(rest, line)
+	}
+	store := w.Store(t)
+	rows, err := store.Outbox(ctx, Subscriber, 1000)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	exit := 0
+	if rec.Attention() {
+		exit = 3
+	}
+	out = append(out, fmt.Sprintf("outcome: %s, exit %d", rec.Outcome, exit))
+	for _, s := range w.Job.Sources {
+		r := rec.Sources[s.Name]
+		if r.Complete {
+			out = append(out, fmt.Sprintf("source: %s, read whole, %d records", s.Name, r.Rows))
+		} else {
+			out = append(out, fmt.Sprintf("source: %s, not read: %s", s.Name, strings.ReplaceAll(r.Reason, w.Dir+"/", "")))
+		}
+	}
+	for _, h := range rec.Holds {
+		rest = append(rest, "hold: "+h.Reason)
+	}
+	for _, l := range operations {
+		out = append(out, l)
+	}
+	for _, l := range held {
+		rest = append(rest, "held: "+l)
+	}
+	for class, n := range rec.Moved {
+		rest = append(rest, fmt.Sprintf("moved: %d %s", n, class))
+	}
+	slices.Sort(out[1+len(w.Job.Sources):])
+	slices.Sort(rest)
+	out = append(out, rest...)
+	for _, r := range rows {
+		out = append(out, fmt.Sprintf("told: %s %s", r.Operation, name(r.ID)))
+		if _, err := store.Delivered(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(out[len(out)-len(rows):])
+	out = append(out, fmt.Sprintf("%d attributes signed, %d writes, %d people, %d active", rec.Signatures, rec.Writes, rec.People, rec.Active))
+	return []byte(strings.Join(out, "\n") + "\n"), nil
+}
+
+func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+
+// find answers lines of the form "SCHEME VALUE: who".
+func find(ctx context.Context, r sinks.Reader, asked string, now []Person) ([]byte, error) {
+	var out bytes.Buffer
+	for line := range strings.Lines(asked) {
+		key, _, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		scheme, value, ok := strings.Cut(strings.TrimSuffix(key, ":"), " ")
+		if !ok {
+			return nil, errors.New("find: want SCHEME VALUE")
+		}
+		found, err := r.Lookup(ctx, []people.Key{{Scheme: people.Scheme(scheme), Value: value}})
+		if err != nil {
+			return nil, err
+		}
+		var who []string
+		for _, p := range now {
+			if slices.Contains(found[0], p.ID) {
+				who = append(who, uid(p.Profile))
+			}
+		}
+		slices.Sort(who)
+		if len(who) == 0 {
+			who = []string{"nobody"}
+		}
+		fmt.Fprintf(&out, "%s %s: %s\n", scheme, value, strings.Join(who, ", "))
+	}
+	return out.Bytes(), nil
+}
+
+// profile writes a profile for people to read: an attribute a line, the
+// signer's name in the place of the signature, and attributes that are null
+// as their catalogue has them only by name.
+func (w *World) profile(p Person) ([]byte, error) {
+	if p.Profile == nil {
+		return nil, nil
+	}
+	type shown struct {
+		Value          people.Value `json:"value"`
+		Display        *string      `json:"display"`
+		Verified       bool         `json:"verified"`
+		Classification string       `json:"classification"`
+		Created        string       `json:"created"`
+		LastModified   string       `json:"last_modified"`
+		SignedBy       string       `json:"signed_by"`
+	}
+	var b bytes.Buffer
+	line := func(key string, v any, end string) error {
+		body, err := json.Marshal(v, json.Deterministic(true), jsontext.SpaceAfterColon(true), jsontext.SpaceAfterComma(true))
+		fmt.Fprintf(&b, "  %q: %s%s\n", key, body, end)
+		return err
+	}
+	b.WriteString("{\n")
+	fmt.Fprintf(&b, "  \"revision\": %d,\n", p.Revision)
+	records := map[string]string{}
+	for _, o := range p.Evidence.Observations {
+		records[string(o.Publisher)] = fmt.Sprintf("%s, %s", o.Record, o.Lifecycle)
+	}
+	if err := line("records", records, ","); err != nil {
+		return nil, err
+	}
+	if len(p.Evidence.Former) > 0 {
+		if err := line("former_user_ids", p.Evidence.Former, ","); err != nil {
+			return nil, err
+		}
+	}
+	if len(p.Evidence.Cleared) > 0 {
+		var cleared []string
+		for _, c := range p.Evidence.Cleared {
+			cleared = append(cleared, fmt.Sprintf("%s by %s", c.Path, c.Publisher))
+		}
+		if err := line("cleared", cleared, ","); err != nil {
+			return nil, err
+		}
+	}
+	var unset []string
+	for _, n := range p.Profile.Attributes {
+		if n.Value.IsNull() && n.Attribute.Equal(w.Catalogue.Null(n.Path)) {
+			unset = append(unset, string(n.Path))
+			continue
+		}
+		s := shown{Value: n.Value, Verified: n.Metadata.Verified, Classification: n.Metadata.Classification,
+			Created: n.Metadata.Created, LastModified: n.Metadata.LastModified, SignedBy: "nobody"}
+		if n.Metadata.Display != "" {
+			s.Display = &n.Metadata.Display
+		}
+		if n.Signature.Publisher.Value != "" {
+			s.SignedBy = n.Signature.Publisher.Name
+		}
+		if err := line(string(n.Path), s, ","); err != nil {
+			return nil, err
+		}
+	}
+	b.WriteString("  \"unset\": [")
+	width := 100
+	for i, name := range unset {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if width+len(name) > 110 {
+			b.WriteString("\n    ")
+			width = 0
+		}
+		fmt.Fprintf(&b, "%q", name)
+		width += len(name) + 4
+	}
+	b.WriteString("\n  ]\n}\n")
+	return bytes.ReplaceAll(b.Bytes(), []byte(", \n"), []byte(",\n")), nil
+}
+
+// Rewrite puts the story as it went in the place of its file.
+func Rewrite(file string, told []byte) error { return os.WriteFile(file, told, 0o644) }
