@@ -37,6 +37,8 @@ func (c *Commit) Validate() error {
 		return fmt.Errorf("sinks: revision %d cannot follow %d", c.Revision, c.Expect)
 	case c.Revision == c.Expect && len(c.Profile) > 0:
 		return errors.New("sinks: a profile without a new revision")
+	case (c.Notify == NotifyRelink) != (c.NotifyFormer != "") || strings.Contains(c.NotifyFormer, "\n"):
+		return errors.New("sinks: a relink names one former user_id, and nothing else does")
 	case c.Revision != c.Expect && (len(c.Profile) == 0 || len(c.History) == 0):
 		return errors.New("sinks: a new revision without profile or history")
 	}

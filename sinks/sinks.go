@@ -100,6 +100,9 @@ type Commit struct {
 	Notify string
 	// NotifyID is the user_id that the notification names.
 	NotifyID string
+	// NotifyFormer is the user_id that the person gives up, with the operation
+	// [NotifyRelink].
+	NotifyFormer string
 }
 
 // A Fence is the right to commit: a lease's name and the token it was taken
@@ -110,15 +113,22 @@ type Fence struct {
 	Token int64
 }
 
+// NotifyRelink is the operation of a changed user_id. It is one row, so that a
+// commit stays within its documents; on the wire it is a "delete" of each
+// former user_id and a "create" of the current one.
+const NotifyRelink = "relink"
+
 // An OutboxRow says that a subscriber is to be told of an operation on a
 // person up to a revision. A later commit of the same person raises the
-// revision in place.
+// revision in place, and adds to the former ids.
 type OutboxRow struct {
 	Subscriber string
 	ID         people.ID
 	Operation  string
 	UserID     string
-	Revision   int64
+	// Former are user ids given up and not yet told of, a line each, oldest first.
+	Former   string
+	Revision int64
 }
 
 // A Reader reads people. A missing person is ErrNotFound; any other error is

@@ -272,6 +272,8 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 			c.Notify, c.NotifyID = "update", res.Profile.Value(people.UserID).Text()
 			if s.Revision == 0 {
 				c.Notify = "create"
+			} else if old := was.Value(people.UserID).Text(); old != "" && old != c.NotifyID {
+				c.Notify, c.NotifyFormer = sinks.NotifyRelink, old
 			}
 		}
 		p.row.Revision = c.Revision

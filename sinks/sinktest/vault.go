@@ -38,6 +38,7 @@ func Vault(t *testing.T, open OpenStore) {
 		{"history has one document a revision", history},
 		{"outbox rows come with the commit", outboxRows},
 		{"outbox rows are raised in place", outboxRaised},
+		{"outbox rows keep every user_id given up", outboxRelinked},
 		{"Delivered compares and deletes", delivered},
 		{"subscribers are replaced", subscribers},
 		{"a lost lease fences", fences},
@@ -550,6 +551,24 @@ func outboxRaised(b *bench) {
 	}
 	if got := b.outbox("wiki"); !slices.Equal(got, want) {
 		b.Errorf("outbox %v, want %v", got, want)
+	}
+}
+
+func outboxRelinked(b *bench) {
+	b.subscribe("wiki")
+	b.must(notifying(next(1, 0), "create"))
+	for revision, change := range [][2]string{{"a|1", "b|1"}, {"b|1", "c|1"}} {
+		c := notifying(next(1, int64(revision)+1), sinks.NotifyRelink)
+		c.NotifyFormer, c.NotifyID = change[0], change[1]
+		b.must(c)
+	}
+	want := sinks.OutboxRow{Subscriber: "wiki", ID: id(1), Operation: sinks.NotifyRelink, UserID: "c|1", Former: "a|1\nb|1", Revision: 3}
+	if got := b.outbox("wiki"); len(got) != 2 || got[1] != want {
+		b.Errorf("outbox %v, want %v last", got, want)
+	}
+	c := notifying(next(1, 3), sinks.NotifyRelink)
+	if results, err := b.Commit(b.ctx, sinks.Fence{}, []sinks.Commit{c}); err != nil || results[0] == nil {
+		b.Errorf("a relink without a former user_id was written: %v, %v", results, err)
 	}
 }
 

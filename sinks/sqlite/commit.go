@@ -201,9 +201,10 @@ func (b batch) put(c *sinks.Commit, there bool, subscribers []string) (refused, 
 		return nil, nil
 	}
 	for _, name := range subscribers {
-		err := b.exec(`INSERT INTO outbox VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET user_id = excluded.user_id, revision = excluded.revision`,
-			name, id, c.Notify, c.NotifyID, c.Revision)
+		err := b.exec(`INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET user_id = excluded.user_id, revision = excluded.revision,
+			former = trim(former || char(10) || excluded.former, char(10))`,
+			name, id, c.Notify, c.NotifyID, c.NotifyFormer, c.Revision)
 		if err != nil {
 			return nil, err
 		}

@@ -50,7 +50,7 @@ CREATE INDEX lookup_person ON lookup (person);
 CREATE TABLE history (person BLOB, revision INTEGER, doc BLOB NOT NULL, PRIMARY KEY (person, revision));
 CREATE TABLE subscriber (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE outbox (
-	subscriber TEXT, person BLOB, operation TEXT, user_id TEXT NOT NULL, revision INTEGER NOT NULL,
+	subscriber TEXT, person BLOB, operation TEXT, user_id TEXT NOT NULL, former TEXT NOT NULL, revision INTEGER NOT NULL,
 	PRIMARY KEY (subscriber, person, operation)
 ) WITHOUT ROWID;
 CREATE TABLE ledger (kind TEXT, key TEXT, version INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, key));

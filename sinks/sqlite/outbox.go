@@ -34,10 +34,10 @@ func (s *Store) Subscribers(ctx context.Context, names []string) error {
 // Outbox lists a subscriber's rows.
 func (s *Store) Outbox(ctx context.Context, subscriber string, limit int) ([]sinks.OutboxRow, error) {
 	var rows []sinks.OutboxRow
-	err := s.read(ctx, `SELECT person, operation, user_id, revision FROM outbox WHERE subscriber = ? ORDER BY person, operation LIMIT ?`, []any{subscriber, max(limit, 0)}, func(scan scanner) error {
+	err := s.read(ctx, `SELECT person, operation, user_id, former, revision FROM outbox WHERE subscriber = ? ORDER BY person, operation LIMIT ?`, []any{subscriber, max(limit, 0)}, func(scan scanner) error {
 		r := sinks.OutboxRow{Subscriber: subscriber}
 		var id storedID
-		if err := scan(&id, &r.Operation, &r.UserID, &r.Revision); err != nil {
+		if err := scan(&id, &r.Operation, &r.UserID, &r.Former, &r.Revision); err != nil {
 			return err
 		}
 		r.ID = people.ID(id)
