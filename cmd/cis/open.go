@@ -302,7 +302,11 @@ func (p *program) useOpeners(now func() time.Time) {
 		Blobs:  func(_ context.Context, s string) (sinks.Blobs, error) { return openBlobs(s) },
 		Source: func(_ context.Context, s string) (connectors.Source, error) { return p.sourceOf(s, now) },
 		Signers: func(_ context.Context, s string) (map[people.Publisher]sign.Signer, error) {
-			return keydir.Signers(strings.TrimPrefix(s, "dir:"))
+			signers, err := keydir.Signers(strings.TrimPrefix(s, "dir:"))
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil, nil // no keys yet: whoever needs one says which
+			}
+			return signers, err
 		},
 		Catalogue: func(_ context.Context, s string) (*catalogue.Catalogue, error) {
 			return openCatalogue(&config.Config{Catalogue: s})
