@@ -70,6 +70,9 @@ func openWriter(ctx context.Context, path, modeOf string) (_ *writer, err error)
 func (w *writer) close() error {
 	var errs []error
 	if w.conn != nil {
+		// What is in the log goes into the file, so that a closed vault is one
+		// file; if others are reading, it stays in the log, which is as good.
+		_, _ = w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 		errs = append(errs, w.conn.Close())
 	}
 	return errors.Join(append(errs, w.db.Close())...)
