@@ -1,0 +1,24 @@
+// Command cisbench measures cis as its users meet it: as whole processes, on
+// a company that does not exist, each beside a floor.
+//
+//	go run ./cmd/cisbench [--people 1000,10000] [--runs 3] [--json] [--out BENCHMARKS.md]
+//
+// It is run from the root of the module. It builds cis, has it write the
+// company (cis synth) into a temporary folder, and then measures for each
+// size of company, with Ed25519 and with RS256 keys of 2048 bits: a first
+// load, a run in which nothing changed, and the run of the next day, on which
+// about one person in a hundred changed.
+//
+// # The floor
+//
+// The floor is a process of its own that does what no program for the task
+// can leave out, and nothing else: it parses the same two files with a minimum
+// of code and signs as many payloads of the same sizes as cis signed, with the
+// same algorithm, on all processors. It stores, compares and checks nothing.
+// What cis costs beyond it is the price of everything else.
+//
+// CPU is user and system time of the process; its ratio to the floor's tells
+// more than wall time, which other work on the machine disturbs.
+//
+// It refuses to judge: there is no limit that fails.
+package main
