@@ -2,6 +2,7 @@ package people
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -115,7 +116,7 @@ func ParseProfile(b []byte) (*Profile, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(b))
 	p := new(Profile)
 	if err := p.read(dec); err != nil {
-		return nil, err
+		return nil, placed(err)
 	}
 	if _, err := dec.ReadToken(); err != io.EOF {
 		return nil, fmt.Errorf("people: more after the end of the profile")
@@ -128,12 +129,29 @@ func ParseAttribute(b []byte) (Attribute, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(b))
 	a, err := readAttribute(dec)
 	if err != nil {
-		return Attribute{}, err
+		return Attribute{}, placed(err)
 	}
 	if _, err := dec.ReadToken(); err != io.EOF {
 		return Attribute{}, fmt.Errorf("people: more after the end of the attribute")
 	}
 	return a, nil
+}
+
+// placed says where JSON breaks without what stands there, which jsontext
+// quotes.
+func placed(err error) error {
+	var s *jsontext.SyntacticError
+	switch {
+	case err == io.EOF:
+		return errors.New("people: nothing there")
+	case !errors.As(err, &s):
+		return err
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return fmt.Errorf("people: %s: a name that is there twice", s.JSONPointer)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("people: %s: cut short", s.JSONPointer)
+	}
+	return fmt.Errorf("people: %s: not JSON in UTF-8 at byte %d", s.JSONPointer, s.ByteOffset)
 }
 
 // MarshalJSONTo writes the canonical form.
@@ -168,43 +186,36 @@ func (p *Profile) read(dec *jsontext.Decoder) error {
 		p.Attributes = append(p.Attributes, Named{path, a})
 	}
 	err := readObject(dec, func(name string) error {
-		if strings.Contains(name, ".") {
-			return fmt.Errorf("people: %s: a dot in an attribute's name", dec.StackPointer())
-		}
 		if name == "schema" {
 			s, err := readString(dec)
 			p.Schema = s
 			return err
 		}
-		if dec.PeekKind() != '{' {
-			return fmt.Errorf("people: %s: want an attribute", dec.StackPointer())
+		if !isName(name) {
+			return fmt.Errorf("people: %s: not an attribute's name", dec.StackPointer())
 		}
-		raw, err := dec.ReadValue()
-		if err != nil {
-			return err
-		}
-		pointer := dec.StackPointer()
-		inner := jsontext.NewDecoder(bytes.NewBuffer(raw))
-		if !isContainer(raw) {
-			a, err := readAttribute(inner)
-			if err != nil {
-				return fmt.Errorf("%s: %w", pointer, err)
+		// An object is an attribute if it has a field of one, else a container.
+		a, inside := attributeReader{}, 0
+		err := readObject(dec, func(second string) error {
+			switch {
+			case isField(second):
+				return a.field(dec, second)
+			case !isName(second):
+				return fmt.Errorf("people: %s: not an attribute's name", dec.StackPointer())
 			}
-			add(Path(name), a)
-			return nil
-		}
-		err = readObject(inner, func(second string) error {
-			if strings.Contains(second, ".") {
-				return fmt.Errorf("people: %s: a dot in an attribute's name", inner.StackPointer())
-			}
-			a, err := readAttribute(inner)
-			add(Path(name+"."+second), a)
+			inside++
+			got, err := readAttribute(dec)
+			add(Path(name+"."+second), got)
 			return err
 		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", pointer, err)
+		switch {
+		case err != nil || a.fields == 0:
+			return err
+		case inside > 0:
+			return fmt.Errorf("people: %s: unknown field, or attributes inside an attribute", dec.StackPointer())
 		}
-		return nil
+		add(Path(name), a.Attribute)
+		return a.check(dec)
 	})
 	if err != nil {
 		return err
@@ -215,51 +226,61 @@ func (p *Profile) read(dec *jsontext.Decoder) error {
 	return nil
 }
 
-// isContainer reports whether raw, an object, holds attributes rather than
-// being one: its first key is none of an attribute's own.
-func isContainer(raw jsontext.Value) bool {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	if _, err := dec.ReadToken(); err != nil {
-		return false
+// isName reports whether an attribute or a container can have the name: only
+// letters, digits and "_", whose order is the same in names, in paths and in
+// canonical JSON, and not the name of an attribute's own field.
+func isName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
 	}
-	if dec.PeekKind() == '}' {
-		return true
-	}
-	tok, err := dec.ReadToken()
-	if err != nil {
-		return false
-	}
-	switch tok.String() {
-	case "signature", "metadata", "value", "values":
-		return false
-	}
-	return true
+	return name != "" && !isField(name)
+}
+
+func isField(name string) bool {
+	return name == "signature" || name == "metadata" || name == "value" || name == "values"
 }
 
 func readAttribute(dec *jsontext.Decoder) (Attribute, error) {
-	var a Attribute
-	values := 0
-	err := readObject(dec, func(name string) (err error) {
-		switch name {
-		case "signature":
-			a.Signature, err = readSignature(dec)
-		case "metadata":
-			a.Metadata, err = readMetadata(dec)
-		case "value", "values":
-			values++
-			a.Value, err = readValue(dec, name == "values")
-			if err == nil && !a.Value.IsNull() && a.Value.plural != (name == "values") {
-				err = fmt.Errorf("people: %s: a %s cannot stand under %q", dec.StackPointer(), a.Value.kind, name)
-			}
-		default:
-			err = fmt.Errorf("people: %s: unknown field", dec.StackPointer())
-		}
-		return err
-	})
-	if err == nil && values != 1 {
-		err = fmt.Errorf("people: %s: want exactly one of value and values", dec.StackPointer())
+	var a attributeReader
+	if err := readObject(dec, func(name string) error { return a.field(dec, name) }); err != nil {
+		return Attribute{}, err
 	}
-	return a, err
+	return a.Attribute, a.check(dec)
+}
+
+// An attributeReader counts the fields that it reads, and those of them that
+// hold the value.
+type attributeReader struct {
+	Attribute
+	fields, values int
+}
+
+func (a *attributeReader) field(dec *jsontext.Decoder, name string) (err error) {
+	a.fields++
+	switch name {
+	case "signature":
+		a.Signature, err = readSignature(dec)
+	case "metadata":
+		a.Metadata, err = readMetadata(dec)
+	case "value", "values":
+		a.values++
+		a.Value, err = readValue(dec, name == "values")
+		if err == nil && !a.Value.IsNull() && a.Value.plural != (name == "values") {
+			err = fmt.Errorf("people: %s: a %s cannot stand under %q", dec.StackPointer(), a.Value.kind, name)
+		}
+	default:
+		err = fmt.Errorf("people: %s: unknown field", dec.StackPointer())
+	}
+	return err
+}
+
+func (a *attributeReader) check(dec *jsontext.Decoder) error {
+	if a.values != 1 {
+		return fmt.Errorf("people: %s: want exactly one of value and values", dec.StackPointer())
+	}
+	return nil
 }
 
 func readMetadata(dec *jsontext.Decoder) (Metadata, error) {
@@ -275,12 +296,13 @@ func readMetadata(dec *jsontext.Decoder) (Metadata, error) {
 		case "display":
 			m.Display, err = readString(dec)
 		case "verified":
-			k := dec.PeekKind()
-			if k != 't' && k != 'f' {
-				return fmt.Errorf("people: %s: want a boolean", dec.StackPointer())
+			switch k := dec.PeekKind(); k {
+			case 't', 'f', 0:
+				_, err = dec.ReadToken()
+				m.Verified = k == 't'
+			default:
+				err = fmt.Errorf("people: %s: want a boolean", dec.StackPointer())
 			}
-			_, err = dec.ReadToken()
-			m.Verified = k == 't'
 		default:
 			err = fmt.Errorf("people: %s: unknown field", dec.StackPointer())
 		}
@@ -297,7 +319,7 @@ func readSignature(dec *jsontext.Decoder) (Signature, error) {
 			s.Publisher, err = readMark(dec)
 		case "additional":
 			switch dec.PeekKind() {
-			case 'n':
+			case 'n', 0:
 				_, err = dec.ReadToken()
 				return err
 			case '[':
@@ -371,6 +393,9 @@ func readObject(dec *jsontext.Decoder, field func(name string) error) error {
 		_, err := dec.ReadToken()
 		return err
 	default:
+		if _, err := dec.ReadValue(); err != nil { // now the pointer points to it, also in a list
+			return err
+		}
 		return fmt.Errorf("people: %s: want an object", dec.StackPointer())
 	}
 	if _, err := dec.ReadToken(); err != nil {

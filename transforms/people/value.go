@@ -64,6 +64,9 @@ func MapValue(entries ...Entry) Value {
 		if i+1 < len(e) && e[i+1].Key == x.Key {
 			continue
 		}
+		if x.Null {
+			x.Value = ""
+		}
 		out = append(out, x)
 	}
 	return Value{kind: Map, plural: true, entries: out}
