@@ -4,9 +4,11 @@
 // A blob is written under another name beside them, synced and renamed, so
 // that whoever looks sees all of it or nothing, after a crash as well. Files
 // are readable by their owner only (0600, directories 0700). No name and no
-// symbolic link leads out of the directory. What a killed process left half
-// written is removed a day later. The package knows no owners, versions or
-// locks: of two writers of one name the later one wins.
+// symbolic link leads out of the directory, and a directory goes with the last
+// blob in it. What a killed process left half written is removed when the next
+// blob is begun: a writer holds a lock (flock) on its file, which ends with
+// it. The package knows no owners and no versions: of two writers of one name
+// the later one wins.
 package blobdir
 
 import (
@@ -29,7 +31,7 @@ const (
 	// unfinished holds what is being written. It is no part of a name.
 	unfinished = "~unfinished"
 	// abandoned is how long nobody has written to a file that is taken for
-	// left behind.
+	// left behind where the file system has no locks.
 	abandoned = 24 * time.Hour
 )
 
@@ -62,12 +64,12 @@ func (b *Blobs) Close() error { return b.root.Close() }
 // Create begins a blob.
 func (b *Blobs) Create(ctx context.Context, name string) (sinks.BlobWriter, error) {
 	err := check(ctx, name)
-	w := &writer{blobs: b, name: name, temporary: path.Join(unfinished, rand.Text())}
+	w := &writer{blobs: b, name: name}
 	if err == nil {
-		w.file, err = b.root.OpenFile(w.temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		err = w.begin()
 	}
 	if err == nil {
-		if err = b.sweep(w.file); err != nil {
+		if err = b.sweep(w); err != nil {
 			err = errors.Join(err, w.Close())
 		}
 	}
@@ -77,10 +79,30 @@ func (b *Blobs) Create(ctx context.Context, name string) (sinks.BlobWriter, erro
 	return w, nil
 }
 
-// sweep removes what is left behind, by the clock of the disk that also wrote
-// the time of the fresh file.
-func (b *Blobs) sweep(fresh *os.File) error {
-	now, err := fresh.Stat()
+// begin makes the file to write to, and locks it.
+func (w *writer) begin() (err error) {
+	for {
+		w.temporary = path.Join(unfinished, rand.Text())
+		if w.file, err = w.blobs.root.OpenFile(w.temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+			return err
+		}
+		// Until it is locked, a sweep can take it for left behind.
+		if !errors.Is(lock(w.file), syscall.EWOULDBLOCK) {
+			if _, err := w.blobs.root.Lstat(w.temporary); err == nil {
+				return nil
+			}
+		}
+		w.file.Close()
+	}
+}
+
+// lock takes the lock of a file, which ends when it is closed, or fails with
+// EWOULDBLOCK.
+func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+
+// sweep removes what killed processes left behind.
+func (b *Blobs) sweep(w *writer) error {
+	now, err := w.file.Stat() // by the clock of the disk
 	if err != nil {
 		return err
 	}
@@ -89,14 +111,34 @@ func (b *Blobs) sweep(fresh *os.File) error {
 		return err
 	}
 	for _, e := range entries {
-		// One that is gone meanwhile was finished.
-		if f, err := e.Info(); err == nil && now.ModTime().Sub(f.ModTime()) > abandoned {
-			if err := b.root.Remove(path.Join(unfinished, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
+		name := path.Join(unfinished, e.Name())
+		if name == w.temporary {
+			continue
+		}
+		if err := b.sweepOne(name, now.ModTime()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err // one that is gone meanwhile was finished
 		}
 	}
 	return nil
+}
+
+func (b *Blobs) sweepOne(name string, now time.Time) error {
+	f, err := b.root.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	switch err := lock(f); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil
+	case err != nil && now.Sub(st.ModTime()) <= abandoned:
+		return nil
+	}
+	return b.root.Remove(name)
 }
 
 // Open opens a blob.
@@ -187,7 +229,7 @@ func (b *Blobs) remove(name string) error {
 	st, err := b.root.Lstat(name)
 	if err == nil && st.Mode().IsRegular() {
 		if err = b.root.Remove(name); err == nil {
-			return b.sync(path.Dir(name))
+			return b.sync(b.removeEmpty(path.Dir(name)))
 		}
 	}
 	if absent(err) {
@@ -196,15 +238,29 @@ func (b *Blobs) remove(name string) error {
 	return err
 }
 
+// removeEmpty removes a directory, and those above it, if nothing is in them,
+// and returns the lowest that stays.
+func (b *Blobs) removeEmpty(dir string) string {
+	for ; dir != "."; dir = path.Dir(dir) {
+		if st, err := b.root.Lstat(dir); err != nil || !st.IsDir() || b.root.Remove(dir) != nil {
+			break
+		}
+	}
+	return dir
+}
+
 // absent reports whether err says that there is no such file, or that what
 // would be its directory is one itself.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// sync makes the entries of a directory durable.
+// sync makes the entries of a directory durable, if it is still there.
 func (b *Blobs) sync(dir string) error {
 	d, err := b.root.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -251,18 +307,29 @@ func (w *writer) Commit() error {
 	}
 	err := w.file.Sync()
 	if err == nil {
-		dir := path.Dir(w.name)
-		if err = w.blobs.makeDir(dir); err == nil {
-			if err = w.blobs.root.Rename(w.temporary, w.name); err == nil {
-				err = errors.Join(w.file.Close(), w.blobs.sync(dir))
-				w.file = nil
-			}
+		if err = w.rename(); err == nil {
+			err = errors.Join(w.file.Close(), w.blobs.sync(path.Dir(w.name)))
+			w.file = nil
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("blobdir: commit: %w", errors.Join(err, w.Close()))
 	}
 	return nil
+}
+
+// rename gives the file its name. The directory for it can go again before it
+// is used, with the last blob in it.
+func (w *writer) rename() (err error) {
+	for range 100 {
+		if err = w.blobs.makeDir(path.Dir(w.name)); err == nil {
+			err = w.blobs.root.Rename(w.temporary, w.name)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return err
 }
 
 func (w *writer) Close() error {
