@@ -206,7 +206,7 @@ type Rows struct{ body []byte }
 // Records is a source's table.
 type Records struct{ body []byte }
 
-// NewRows makes a table of rows, in any order; ids must be unique.
+// NewRows makes a table of rows, in any order, and sorts them; ids must be unique.
 func NewRows(rows []Row) Rows {
 	slices.SortFunc(rows, func(a, b Row) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	b := make([]byte, 0, len(rows)*rowWidth)
@@ -216,7 +216,8 @@ func NewRows(rows []Row) Rows {
 	return Rows{b}
 }
 
-// NewRecords makes a table of records, in any order; keys must be unique.
+// NewRecords makes a table of records, in any order, and sorts them; keys must
+// be unique.
 func NewRecords(records []Record) Records {
 	slices.SortFunc(records, func(a, b Record) int { return bytes.Compare(a.Key[:], b.Key[:]) })
 	b := make([]byte, 0, len(records)*recordWidth)
@@ -307,13 +308,13 @@ func (t Records) Encode() []byte { return encode("CISRECS1", recordWidth, t.body
 
 // ParseRows reads what Rows.Encode wrote; the table keeps b.
 func ParseRows(b []byte) (Rows, error) {
-	body, err := parse("CISPEOP1", rowWidth, b)
+	body, err := parse("CISPEOP1", rowWidth, b, 88, func(flags byte) bool { return flags <= 1 })
 	return Rows{body}, err
 }
 
 // ParseRecords reads what Records.Encode wrote; the table keeps b.
 func ParseRecords(b []byte) (Records, error) {
-	body, err := parse("CISRECS1", recordWidth, b)
+	body, err := parse("CISRECS1", recordWidth, b, 96, func(flags byte) bool { return flags < 16 && State(flags&3) <= Gone })
 	return Records{body}, err
 }
 
@@ -325,17 +326,21 @@ func encode(magic string, width int, body []byte) []byte {
 	return append(b, body...)
 }
 
-func parse(magic string, width int, b []byte) ([]byte, error) {
+// parse checks a table; at is where each of its rows has its flags.
+func parse(magic string, width int, b []byte, at int, known func(flags byte) bool) ([]byte, error) {
 	if len(b) < headerWidth || string(b[:8]) != magic {
 		return nil, fmt.Errorf("snapshot: not a table of the form %s", magic)
 	}
-	if int(le.Uint32(b[8:])) != width || int(le.Uint32(b[12:]))*width != len(b)-headerWidth {
+	if int64(le.Uint32(b[8:])) != int64(width) || int64(le.Uint32(b[12:]))*int64(width) != int64(len(b)-headerWidth) {
 		return nil, fmt.Errorf("snapshot: table of the form %s is cut short or of another width", magic)
 	}
 	body := b[headerWidth:]
-	for i := width; i < len(body); i += width {
-		if bytes.Compare(body[i-width:i-width+16], body[i:i+16]) >= 0 {
+	for i := 0; i < len(body); i += width {
+		if i > 0 && bytes.Compare(body[i-width:i-width+16], body[i:i+16]) >= 0 {
 			return nil, fmt.Errorf("snapshot: table of the form %s is not sorted", magic)
+		}
+		if !known(body[i+at]) {
+			return nil, fmt.Errorf("snapshot: table of the form %s has a row with unknown flags", magic)
 		}
 	}
 	return body, nil
