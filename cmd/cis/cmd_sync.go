@@ -69,6 +69,10 @@ func (c syncCommand) Run(ctx context.Context, p *program) error {
 		return usageError{err}
 	}
 	rec, err := p.sync(ctx, job, options)
+	if err != nil && rec.Run != "" && p.JSON {
+		rec.Outcome, rec.Error = sync.Failed, err.Error()
+		return printedError{errors.Join(err, show.JSON(p.stdout, rec))}
+	}
 	if err != nil {
 		return err
 	}

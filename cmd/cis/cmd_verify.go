@@ -51,7 +51,10 @@ func (c verifyCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer o.Close()
-	policy := sign.Policy{RequireBinding: cfg.Signing.RequireBinding}
+	policy := sign.Policy{RequireBinding: cfg.Signing.RequireBinding, Algorithms: map[people.Publisher][]string{}}
+	for publisher, accepted := range cfg.Signing.Algorithms {
+		policy.Algorithms[people.Publisher(publisher)] = accepted
+	}
 	var checked, signatures int64
 	findings := []finding{}
 	check := func(s sinks.Stored, profile *people.Profile) error {

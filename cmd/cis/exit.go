@@ -32,6 +32,12 @@ type heldError string
 
 func (e heldError) Error() string { return string(e) }
 
+// A printedError is of a command that has printed its result, which says that
+// it failed.
+type printedError struct{ error }
+
+func (e printedError) Unwrap() error { return e.error }
+
 // report says what came of a command and returns the exit code.
 func (p *program) report(ctx context.Context, args []string, err error) int {
 	if err == nil {
@@ -42,6 +48,7 @@ func (p *program) report(ctx context.Context, args []string, err error) int {
 		parsing    *kong.ParseError
 		usage      usageError
 		held       heldError
+		printed    printedError
 	)
 	code, word, message := exitFailed, "failed", err.Error()
 	switch {
@@ -66,6 +73,9 @@ func (p *program) report(ctx context.Context, args []string, err error) int {
 		fmt.Fprintf(p.stderr, "cis: %s\n", show.Clean(strings.ReplaceAll(message, "\n", "; ")))
 	}
 	// Where parsing failed, the flag is not in p yet.
+	if errors.As(err, &printed) {
+		return code
+	}
 	if p.JSON || slices.Contains(args, "--json") {
 		type body struct {
 			Code       string            `json:"code"`

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -14,12 +15,29 @@ import (
 
 	"example.org/cis/cmd/cis/internal/config"
 	"example.org/cis/cmd/cis/internal/show"
+	"example.org/cis/pipelines/beamrun"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if beamrun.Worker(os.Args[1:]) {
+		os.Exit(work())
+	}
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+}
+
+// work makes the process a worker of a Beam runner, which starts it with
+// flags of its own. What a step needs comes with the step, as specs.
+func work() int {
+	p := &program{env: config.ParseEnv(os.Environ()), now: time.Now, random: rand.Reader}
+	p.useOpeners(p.now)
+	flag.Parse()
+	if err := beamrun.Init(nil); err != nil {
+		fmt.Fprintf(os.Stderr, "cis: %s\n", err)
+		return exitFailed
+	}
+	return exitDone
 }
 
 // A commandLine is everything that can be said to the program.

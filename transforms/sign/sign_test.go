@@ -243,6 +243,15 @@ func TestSignedVerifiesInItsOwnPlaceOnly(t *testing.T) {
 		if err := sign.Verify(keys, ada, path, stored, strict); err != nil {
 			rt.Error("own place:", err)
 		}
+		accepting := func(alg string) sign.Policy {
+			return sign.Policy{Algorithms: map[people.Publisher][]string{people.LDAP: {alg}}}
+		}
+		if err := sign.Verify(keys, ada, path, stored, accepting(s.Algorithm())); err != nil {
+			rt.Error("accepted algorithm:", err)
+		}
+		if err := sign.Verify(keys, ada, path, stored, accepting("none")); !errors.Is(err, sign.ErrHeader) {
+			rt.Error("algorithm that is not accepted:", err)
+		}
 		if err := sign.Verify(keys, grace, path, stored, sign.Policy{}); !errors.Is(err, sign.ErrMoved) {
 			rt.Error("another person:", err)
 		}

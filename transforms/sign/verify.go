@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,9 @@ type Policy struct {
 	// RequireBinding refuses signatures that name neither person nor
 	// attribute, as all those of the older system.
 	RequireBinding bool
+	// Algorithms lists, for publishers that are in it, the JWS algorithms that
+	// are accepted of them; others may use any that Verify knows.
+	Algorithms map[people.Publisher][]string
 }
 
 // Verify checks the publisher's signature of an attribute that stands at path
@@ -75,6 +79,9 @@ func Verify(keys Keys, id people.ID, path people.Path, a people.Attribute, polic
 	name, _ := markOf(h.alg)
 	if mark.Typ != typJWS || mark.Alg != name && !(h.alg == RS256 && mark.Alg == "RSA") {
 		return fmt.Errorf("%w: typ or alg beside the signature contradicts it", ErrHeader)
+	}
+	if accepted, ok := policy.Algorithms[people.Publisher(mark.Name)]; ok && !slices.Contains(accepted, h.alg) {
+		return fmt.Errorf("%w: %s is not accepted of this publisher", ErrHeader, h.alg)
 	}
 	payload, err := decodePart(second)
 	if err != nil {
