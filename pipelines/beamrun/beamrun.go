@@ -14,6 +14,8 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -48,9 +50,9 @@ func Init(options []string) error {
 			return fmt.Errorf("beamrun: runner option %q: %w", name, err)
 		}
 	}
-	logger := slog.Default()
 	beam.Init()
-	slog.SetDefault(logger) // beam.Init replaces it
+	// beam.Init sets a default logger that says much; runners log to the default.
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	beamlog.SetLogger(quiet{})
 	return nil
 }
@@ -89,6 +91,7 @@ func Run(ctx context.Context, runner string, build func(beam.Scope) error) error
 		return err
 	}
 	if runner != "direct" {
+		defer sweep()
 		done := make(chan error, 1)
 		go func() {
 			_, err := beam.Run(context.WithoutCancel(ctx), runner, p)
@@ -107,6 +110,17 @@ func Run(ctx context.Context, runner string, build func(beam.Scope) error) error
 	defer stop()
 	_, err := beam.Run(inner, runner, p)
 	return outcome(ctx, runner, err)
+}
+
+// sweep removes the empty files that loopback workers leave behind
+// (https://github.com/apache/beam/issues/27569).
+func sweep() {
+	names, _ := filepath.Glob(filepath.Join(os.TempDir(), "beamloopbackworker-*"))
+	for _, name := range names {
+		if st, err := os.Stat(name); err == nil && st.Size() == 0 {
+			_ = os.Remove(name)
+		}
+	}
 }
 
 func outcome(ctx context.Context, runner string, err error) error {
