@@ -268,7 +268,7 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 			return nil, fmt.Errorf("sync: %s: history: %w", prop.Person, err)
 		}
 		c.History = sinks.Pack(history)
-		if !a.e.FirstLoad { // a first load tells nobody
+		if !(a.e.FirstLoad && a.plan.Correlated.Empty) { // a first load tells nobody
 			c.Notify, c.NotifyID = "update", res.Profile.Value(people.UserID).Text()
 			if s.Revision == 0 {
 				c.Notify = "create"

@@ -82,7 +82,10 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 	}
 	out.VaultTime = until
 
-	c := &correlation{e: e, world: world, payloads: out.Payloads, open: make([]sinks.Blob, len(e.Sources))}
+	c := &correlation{e: e, world: world, payloads: out.Payloads, open: make([]sinks.Blob, len(e.Sources)), names: map[snapshot.Short]string{}}
+	for _, k := range base.Cases {
+		c.names[e.hash.Record(k.Publisher, k.Record)] = k.Record
+	}
 	defer c.close()
 	w := correlate.World{Now: e.Clock, Holders: map[snapshot.Short]people.ID{}, Name: c.name}
 	for _, x := range extracts {
@@ -103,6 +106,11 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 				}
 			}
 			continue
+		}
+		for _, k := range base.Cases { // a record that was a case and is set aside now is still one
+			if _, withheld := slices.BinarySearchFunc(set.Withheld, e.hash.Record(k.Publisher, k.Record), compareShort); withheld && k.Publisher == s.Publisher && correlate.Anchor(s.Publisher) {
+				out.Lists.Cases = append(out.Lists.Cases, k)
+			}
 		}
 		out.Lists.Rejections = append(out.Lists.Rejections, set.Rejections...)
 	}
@@ -166,6 +174,7 @@ type correlation struct {
 	world    *snapshots.World
 	payloads []payload
 	open     []sinks.Blob
+	names    map[snapshot.Short]string // the records of earlier cases
 	err      error
 }
 
@@ -305,6 +314,9 @@ func readPayload(b sinks.Blob, offset uint64, length uint32) ([]byte, error) {
 
 // name gives the record id of a case.
 func (c *correlation) name(i int, r snapshot.Record) string {
+	if name := c.names[r.Key]; name != "" {
+		return name
+	}
 	if r.Length == 0 {
 		return fmt.Sprintf("key %x", r.Key[:6])
 	}
@@ -395,8 +407,13 @@ func rejectionKey(r people.Rejection) string {
 	return fmt.Sprintf("r\x00%s\x00%s\x00%s\x00%s\x00%s", r.Source, r.Record, place, r.Attribute, r.Reason)
 }
 
+// caseKey leaves the reason out: a record is undecided since it first was,
+// though the reason may change. A case without a record is of a person.
 func caseKey(k people.Case) string {
-	return fmt.Sprintf("c\x00%s\x00%s\x00%s\x00%s", k.Kind, k.Publisher, k.Record, k.Reason)
+	if k.Record == "" {
+		return fmt.Sprintf("c\x00%s\x00%s\x00%s", k.Kind, k.Publisher, k.People)
+	}
+	return fmt.Sprintf("c\x00%s\x00%s\x00%s", k.Kind, k.Publisher, k.Record)
 }
 
 // candidates joins those whom a record concerns with those who moved, and

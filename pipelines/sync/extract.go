@@ -205,14 +205,16 @@ func (x *extraction) finish() {
 		i = n
 	}
 	x.seen = kept
-	slices.SortFunc(x.aside.Withheld, func(a, b snapshot.Short) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(x.aside.Withheld, compareShort)
 	x.aside.Withheld = slices.Compact(x.aside.Withheld)
 	// A record that was set aside and also read (two rows, one of them bad) counts as set aside.
 	x.seen = slices.DeleteFunc(x.seen, func(r snapshot.Record) bool {
-		_, found := slices.BinarySearchFunc(x.aside.Withheld, r.Key, func(a, b snapshot.Short) int { return bytes.Compare(a[:], b[:]) })
+		_, found := slices.BinarySearchFunc(x.aside.Withheld, r.Key, compareShort)
 		return found
 	})
 	slices.SortStableFunc(x.aside.Rejections, func(a, b people.Rejection) int {
 		return cmp.Or(cmp.Compare(a.Record, b.Record), cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Reason, b.Reason))
 	})
 }
+
+func compareShort(a, b snapshot.Short) int { return bytes.Compare(a[:], b[:]) }

@@ -67,7 +67,9 @@ type Job struct {
 	// Base is the run whose snapshot this one starts from; "" for none.
 	Base string `json:"base,omitzero"`
 	// Protected are user ids of people whom absence never ends.
-	Protected []string    `json:"protected,omitzero"`
+	Protected []string `json:"protected,omitzero"`
+	// FirstLoad lets the first run on an empty vault through, and notifies
+	// nobody. On a vault that has people it means nothing.
 	FirstLoad bool        `json:"first_load,omitzero"`
 	Reason    string      `json:"reason,omitzero"`
 	Fence     sinks.Fence `json:"fence"`

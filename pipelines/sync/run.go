@@ -266,6 +266,7 @@ func (r *runner) plan(ctx context.Context, rec *Record) error {
 	rec.Cases = int64(len(p.Correlated.Lists.Cases))
 	rec.Upcoming = int64(len(p.Correlated.Lists.Upcoming))
 	rec.Active = p.Correlated.Active
+	rec.FirstLoad = r.job.FirstLoad && p.Correlated.Empty
 	rec.Outcome = Sealed
 	for _, h := range p.Holds {
 		if h.Class == "" { // nothing at all goes through: there is nothing to apply

@@ -9,8 +9,8 @@
 //
 //   - An LDAP record may make a person. It attaches instead to the person who
 //     holds its user_id, if nobody's LDAP record is theirs (an imported
-//     person). If that person has an LDAP record already, the uid was recycled
-//     and a human decides.
+//     person). If that person has an LDAP record already, or had the user_id
+//     formerly, the uid was recycled and a human decides.
 //   - An HRIS record never makes a person. Its first link may use the work
 //     mail, when exactly one HRIS record and exactly one LDAP record hold it
 //     and neither's person is linked; afterwards the mail means nothing.
@@ -155,7 +155,7 @@ func Run(w World) Result {
 				}
 				res.Upcoming = append(res.Upcoming, u)
 			}
-			if r.Regressed {
+			if r.Regressed && r.State == snapshot.Present {
 				res.Cases = append(res.Cases, people.Case{Kind: "not_yet_again", Publisher: s.Publisher, Record: w.name(i, r), People: ids(r.Person),
 					Reason:  "the record said that the person is here and now says not yet; nothing was changed",
 					Resolve: "correct the source, or let the record end there"})
@@ -190,10 +190,11 @@ func advance(s *Source, now time.Time, tell func(r snapshot.Record, gone bool)) 
 	}
 	at := now.Unix()
 	absent := func(r snapshot.Record) {
-		if _, withheld := slices.BinarySearchFunc(s.Withheld, r.Key, compare); withheld || slices.Contains(s.WithheldEmails, r.Email) {
+		if _, withheld := slices.BinarySearchFunc(s.Withheld, r.Key, compare); withheld || r.Email != (snapshot.Short{}) && slices.Contains(s.WithheldEmails, r.Email) {
 			if r.State == snapshot.Missing { // it is there, only unreadable: the timer stops
 				r.State, r.Since, r.Due = snapshot.Present, 0, 0
 			}
+			r.Offset, r.Length = 0, 0 // what an earlier extract kept is not in this one
 			table = append(table, r)
 			return
 		}
@@ -258,7 +259,7 @@ func anchor(w World, i int, table []snapshot.Record, touch func(people.ID, Link)
 		if !r.Person.IsZero() && !fresh(r) {
 			linked[r.Person]++
 		}
-		if r.State != snapshot.Gone {
+		if r.State == snapshot.Present { // of one that is missing the uid may be recycled
 			holders[r.UserID]++
 		}
 	}
@@ -281,16 +282,15 @@ func anchor(w World, i int, table []snapshot.Record, touch func(people.ID, Link)
 			continue
 		case held && linked[holder] == 0:
 			id = holder
+		case !held && w.Known(id) && linked[id] == 0 && s.Publisher != people.LDAP:
+			// A former login of somebody whom this source did not show before.
 		case held, w.Known(id):
 			who := id
 			if held {
 				who = holder
 			}
-			if !held && linked[id] == 0 {
-				break // an imported or returning person without a record of this source: attach
-			}
 			cases = append(cases, people.Case{Kind: "recycled_user_id", Publisher: s.Publisher, Record: w.name(i, *r), People: ids(who),
-				Reason:  "a new record has the uid, now or formerly, of somebody who has another record",
+				Reason:  "a new record has the uid of somebody who has another record, or who had that uid formerly",
 				Resolve: "say whether it is the same person or a new one"})
 			r.Person = people.ID{}
 			continue
