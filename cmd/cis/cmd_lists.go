@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"example.org/cis/pipelines/snapshots"
 	"example.org/cis/transforms/people"
 )
 
@@ -21,15 +23,11 @@ Examples:
 }
 
 func (rejectionsCommand) Run(ctx context.Context, p *program) error {
-	w, err := p.open(ctx)
+	w, l, err := p.openLists(ctx)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	l, err := w.lists(ctx)
-	if err != nil {
-		return err
-	}
 	return p.print(map[string]any{"rejections": listed(l.Rejections)}, func(out io.Writer) error {
 		if len(l.Rejections) == 0 {
 			_, err := fmt.Fprintln(out, "Nothing is set aside.")
@@ -59,15 +57,11 @@ Examples:
 }
 
 func (casesCommand) Run(ctx context.Context, p *program) error {
-	w, err := p.open(ctx)
+	w, l, err := p.openLists(ctx)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	l, err := w.lists(ctx)
-	if err != nil {
-		return err
-	}
 	return p.print(map[string]any{"cases": listed(l.Cases)}, func(out io.Writer) error {
 		if len(l.Cases) == 0 {
 			_, err := fmt.Fprintln(out, "There is nothing to decide.")
@@ -112,15 +106,11 @@ Examples:
 }
 
 func (upcomingCommand) Run(ctx context.Context, p *program) error {
-	w, err := p.open(ctx)
+	w, l, err := p.openLists(ctx)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	l, err := w.lists(ctx)
-	if err != nil {
-		return err
-	}
 	ids := make([]people.ID, len(l.Upcoming))
 	for i, u := range l.Upcoming {
 		ids[i] = u.Person
@@ -153,6 +143,19 @@ func (upcomingCommand) Run(ctx context.Context, p *program) error {
 		_, err := t.WriteTo(out)
 		return err
 	})
+}
+
+// openLists opens what the configuration names and reads what is left open.
+func (p *program) openLists(ctx context.Context) (*opened, snapshots.Lists, error) {
+	w, err := p.open(ctx)
+	if err != nil {
+		return nil, snapshots.Lists{}, err
+	}
+	l, err := w.lists(ctx)
+	if err != nil {
+		return nil, l, errors.Join(err, w.Close())
+	}
+	return w, l, nil
 }
 
 // listed makes an empty list of none, so that JSON says [] and not null.
