@@ -248,15 +248,16 @@ func (w *World) Profile(ctx context.Context, r snapshot.Row) (*people.Profile, e
 const Keep = 35 * 24 * time.Hour
 
 // Prune deletes the blobs of snapshots older than Keep before now that no
-// younger snapshot names, and everything below runs/ but the current run's.
-// Manifests go last, so that a prune that was cut short is simply repeated.
+// younger snapshot names. A manifest goes last of its snapshot, and stays as
+// long as a blob of it is needed: it is what a later prune, or one after this
+// was cut short, finds the rest by.
 func Prune(ctx context.Context, b sinks.Blobs, head string, now time.Time) error {
 	names, err := b.Names(ctx, "snapshots/")
 	if err != nil {
 		return fmt.Errorf("snapshots: list: %w", err)
 	}
 	used := map[string]bool{}
-	old := map[string]bool{}
+	old, needed := map[string]bool{}, map[string]bool{}
 	for _, name := range names {
 		run, file, _ := strings.Cut(strings.TrimPrefix(name, "snapshots/"), "/")
 		if file != "manifest.json" {
@@ -278,13 +279,19 @@ func Prune(ctx context.Context, b sinks.Blobs, head string, now time.Time) error
 			used[s.Records], used[s.Waiting] = true, true
 		}
 	}
+	for name := range used {
+		run, _, _ := strings.Cut(strings.TrimPrefix(name, "snapshots/"), "/")
+		needed[run] = true
+	}
 	var last []string
 	for _, name := range names {
 		run, file, _ := strings.Cut(strings.TrimPrefix(name, "snapshots/"), "/")
 		switch {
 		case !old[run] || used[name]:
 		case file == "manifest.json":
-			last = append(last, name)
+			if !needed[run] {
+				last = append(last, name)
+			}
 		default:
 			if err := b.Delete(ctx, name); err != nil {
 				return fmt.Errorf("snapshots: delete %s: %w", name, err)

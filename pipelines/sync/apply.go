@@ -40,25 +40,108 @@ type applied struct {
 	// keep their old form in the snapshot, so that the next run looks again.
 	Kept  []people.ID   `json:"kept,omitzero"`
 	Cases []people.Case `json:"cases,omitzero"`
+	// Taken are people whose user_id somebody else had: see applyLate.
+	Taken []people.ID `json:"taken,omitzero"`
 }
 
 // apply carries out one part of a sealed plan: signs, commits, and writes the
 // snapshot's bodies and rows of the part.
 func apply(ctx context.Context, e *env, p *Plan, part int) (applied, error) {
+	return carryOut(ctx, e, p, part, func(a *application) error { return a.all(ctx) })
+}
+
+// applyLate carries out what no part could, because somebody had the user_id
+// that somebody else is to get. Whoever gives it up in the same plan has done
+// so now, in whatever order they came, and in whatever order they come when a
+// run that died is finished: each user_id that is free in the end is taken.
+func applyLate(ctx context.Context, e *env, p *Plan, parts []applied) (applied, error) {
+	late := map[people.ID]bool{}
+	var batch []people.Proposal
+	for _, done := range parts {
+		if len(done.Taken) == 0 {
+			continue
+		}
+		for _, id := range done.Taken {
+			late[id] = true
+		}
+		err := p.EachProposal(ctx, e.work, done.Part, func(prop people.Proposal) error {
+			if late[prop.Person] {
+				batch = append(batch, prop)
+			}
+			return nil
+		})
+		if err != nil {
+			return applied{}, err
+		}
+	}
+	return carryOut(ctx, e, p, len(p.Parts), func(a *application) error {
+		for before := 0; len(batch) > 0; {
+			a.last, before = len(batch) == before, len(batch)
+			list, err := a.prepare(ctx, batch)
+			if err != nil {
+				return err
+			}
+			a.out.Taken = nil
+			if err := a.commit(ctx, list); err != nil {
+				return err
+			}
+			batch = slices.DeleteFunc(batch, func(prop people.Proposal) bool { return !slices.Contains(a.out.Taken, prop.Person) })
+		}
+		return nil
+	})
+}
+
+// carryOut does one part's work and writes down what it left. A part whose
+// work this run had done before it died is not done again.
+func carryOut(ctx context.Context, e *env, p *Plan, part int, work func(*application) error) (out applied, err error) {
+	if err := snapshots.ReadJSON(ctx, e.work, e.appliedBlob(part), &out); err == nil || !errors.Is(err, sinks.ErrNotFound) {
+		return out, err
+	}
 	signers, err := spec.Current().Signers(ctx, e.Keys)
 	if err != nil {
-		return applied{}, err
+		return out, err
 	}
-	a := &application{e: e, plan: p, signers: signers, out: applied{Part: part}}
 	body, err := e.blobs.Create(ctx, e.segmentBlob(part))
 	if err != nil {
-		return a.out, err
+		return out, err
 	}
 	defer body.Close()
-	a.body = body
+	a := &application{e: e, plan: p, signers: signers, body: body, out: applied{Part: part}}
+	if err := work(a); err != nil {
+		return a.out, err
+	}
+	if a.offset > 0 {
+		if err := body.Commit(); err != nil {
+			return a.out, fmt.Errorf("sync: bodies: %w", err)
+		}
+		a.out.Segment, a.out.Bytes = e.segmentBlob(part), int64(a.offset)
+	}
+	if err := snapshots.Write(ctx, e.work, e.rowsBlob(part), snapshot.NewRows(a.rows).Encode()); err != nil {
+		return a.out, err
+	}
+	slices.SortFunc(a.out.Kept, func(x, y people.ID) int { return strings.Compare(string(x[:]), string(y[:])) })
+	if err := snapshots.WriteJSON(ctx, e.work, e.appliedBlob(part), a.out); err != nil {
+		return a.out, err
+	}
+	failpoint.Hit("apply.part")
+	return a.out, nil
+}
 
-	// Signing is spread over the processors, commits follow one another, and
-	// both go on at the same time.
+type application struct {
+	e       *env
+	plan    *Plan
+	signers map[people.Publisher]sign.Signer
+	body    sinks.BlobWriter
+	offset  uint64
+	rows    []snapshot.Row
+	out     applied
+	// last says that a user_id that is taken now stays so.
+	last bool
+}
+
+// all carries out every proposal of the part. Signing is spread over the
+// processors, commits follow one another, and both go on at the same time.
+func (a *application) all(ctx context.Context) error {
 	batches := make(chan []people.Proposal, 1)
 	ready := make(chan []*person, 2)
 	g, gctx := errgroup.WithContext(ctx)
@@ -74,7 +157,7 @@ func apply(ctx context.Context, e *env, p *Plan, part int) (applied, error) {
 				return gctx.Err()
 			}
 		}
-		err := p.EachProposal(gctx, e.work, part, func(prop people.Proposal) error {
+		err := a.plan.EachProposal(gctx, a.e.work, a.out.Part, func(prop people.Proposal) error {
 			if batch = append(batch, prop); len(batch) == commitSize {
 				return send()
 			}
@@ -108,34 +191,7 @@ func apply(ctx context.Context, e *env, p *Plan, part int) (applied, error) {
 		}
 		return nil
 	})
-	if err := g.Wait(); err != nil {
-		return a.out, err
-	}
-	if a.offset > 0 {
-		if err := body.Commit(); err != nil {
-			return a.out, fmt.Errorf("sync: bodies: %w", err)
-		}
-		a.out.Segment, a.out.Bytes = e.segmentBlob(part), int64(a.offset)
-	}
-	if err := snapshots.Write(ctx, e.work, e.rowsBlob(part), snapshot.NewRows(a.rows).Encode()); err != nil {
-		return a.out, err
-	}
-	slices.SortFunc(a.out.Kept, func(x, y people.ID) int { return strings.Compare(string(x[:]), string(y[:])) })
-	if err := snapshots.WriteJSON(ctx, e.work, e.appliedBlob(part), a.out); err != nil {
-		return a.out, err
-	}
-	failpoint.Hit("apply.part")
-	return a.out, nil
-}
-
-type application struct {
-	e       *env
-	plan    *Plan
-	signers map[people.Publisher]sign.Signer
-	body    sinks.BlobWriter
-	offset  uint64
-	rows    []snapshot.Row
-	out     applied
+	return g.Wait()
 }
 
 // A person is a proposal on its way into the vault.
@@ -202,32 +258,25 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 		}
 	}
 	var was *people.Profile
-	evidence := prop.Evidence
 	if s.Revision > 0 {
 		var err error
 		if was, err = unpackProfile(s.Profile); err != nil {
 			return nil, fmt.Errorf("sync: %s: %w", prop.Person, err)
-		}
-		if s.Revision != prop.Base { // somebody wrote meanwhile: their evidence stays, ours is added
-			now, err := unpackEvidence(s.Observations)
-			if err != nil {
-				return nil, fmt.Errorf("sync: %s: %w", prop.Person, err)
-			}
-			now.Former, now.Cleared = evidence.Former, evidence.Cleared
-			for _, o := range evidence.Observations {
-				if o.Lifecycle == people.Gone {
-					merge.GiveUp(&now, o.Publisher, a.e.Clock)
-				} else {
-					merge.Fold(&now, o)
-				}
-			}
-			evidence = now
 		}
 	} else if len(through) == 0 {
 		return p, nil // somebody new, held whole
 	}
 	res := diff.Apply(a.e.cat, was, through, a.e.Clock)
 	p.done, p.moved = res.Done, res.Moved
+	evidence := prop.Evidence
+	kept := len(p.held)+len(p.moved) > 0
+	if s.Revision > 0 && (kept || s.Revision != prop.Base) {
+		now, err := unpackEvidence(s.Observations)
+		if err != nil {
+			return nil, fmt.Errorf("sync: %s: %w", prop.Person, err)
+		}
+		evidence = a.settle(now, prop.Evidence, res.Done, kept)
+	}
 	for i, path := range res.Changed {
 		attr, _ := res.Profile.Find(path)
 		signer, ok := a.signers[res.Publishers[i]]
@@ -247,7 +296,7 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 	}
 	p.row = snapshot.Row{ID: prop.Person, Revision: s.Revision, Content: a.e.hash.Content(res.Profile),
 		Exact: a.e.hash.Exact(canonical), Active: res.Profile.Value(people.Active).True()}
-	if len(res.Done) == 0 && (!prop.Noted || len(p.held)+len(p.moved) > 0) {
+	if len(res.Done) == 0 && (!prop.Noted || kept) {
 		return p, nil
 	}
 	c := &sinks.Commit{ID: prop.Person, Expect: s.Revision, Revision: s.Revision}
@@ -280,6 +329,39 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 	}
 	p.commit = c
 	return p, nil
+}
+
+// settle makes the evidence that goes with what was done, from what is stored
+// now. If something was kept back, the person's records keep their old form
+// in the snapshot and so do their observations here, or a record that comes
+// back as it was would leave one behind that says it is gone.
+func (a *application) settle(now, planned people.Evidence, done []people.Operation, kept bool) people.Evidence {
+	if !kept {
+		for _, o := range planned.Observations {
+			if o.Lifecycle == people.Gone {
+				merge.GiveUp(&now, o.Publisher, a.e.Clock)
+			} else {
+				merge.Fold(&now, o)
+			}
+		}
+	}
+	touched := map[people.Path]bool{}
+	for _, o := range done {
+		for _, ch := range o.Changes {
+			touched[ch.Path] = true
+			if ch.Path == people.UserID && !ch.Old.Value.IsNull() {
+				now.Former = former(now.Former, ch.Old.Value.Text(), ch.New.Value.Text())
+			}
+		}
+	}
+	// Marks of other attributes are those of whoever wrote meanwhile.
+	now.Cleared = slices.DeleteFunc(now.Cleared, func(c people.Cleared) bool { return touched[c.Path] })
+	for _, c := range planned.Cleared {
+		if touched[c.Path] {
+			now.Cleared = append(now.Cleared, c)
+		}
+	}
+	return now
 }
 
 // Keys returns what a person is found by: unique claims and lookups.
@@ -343,6 +425,9 @@ func (a *application) commit(ctx context.Context, list []*person) error {
 					return err
 				}
 				again = true
+			case errors.Is(err, sinks.ErrTaken) && !a.last:
+				a.out.Taken = append(a.out.Taken, p.prop.Person)
+				list = slices.DeleteFunc(list, func(x *person) bool { return x == p })
 			case errors.Is(err, sinks.ErrTaken), errors.Is(err, sinks.ErrTooLarge), errors.Is(err, sinks.ErrConflict):
 				a.refused(p, err)
 			default:
@@ -399,7 +484,15 @@ func (a *application) already(p *person, s sinks.Stored, rev people.Revision) er
 	canonical := profile.AppendJSON(nil)
 	p.row = snapshot.Row{ID: p.prop.Person, Revision: s.Revision, Content: a.e.hash.Content(profile), Exact: a.e.hash.Exact(canonical),
 		Active: profile.Value(people.Active).True()}
-	p.packed, p.commit, p.done, p.moved = s.Profile, nil, rev.Operations, nil
+	p.packed, p.commit, p.done, p.held, p.moved = s.Profile, nil, rev.Operations, nil, nil
+	for _, o := range p.prop.Operations {
+		switch {
+		case a.plan.holds(o):
+			p.held = append(p.held, o)
+		case !slices.ContainsFunc(p.done, func(d people.Operation) bool { return d.Class == o.Class && d.Source == o.Source }):
+			p.moved = append(p.moved, o)
+		}
+	}
 	return nil
 }
 

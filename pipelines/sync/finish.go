@@ -38,8 +38,15 @@ type finished struct {
 
 // finish writes the next snapshot from the base and what every part left.
 func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, error) {
-	slices.SortFunc(parts, func(a, b applied) int { return a.Part - b.Part })
 	var out finished
+	slices.SortFunc(parts, func(a, b applied) int { return a.Part - b.Part })
+	if slices.ContainsFunc(parts, func(a applied) bool { return len(a.Taken) > 0 }) {
+		late, err := applyLate(ctx, e, p, parts)
+		if err != nil {
+			return out, err
+		}
+		parts = append(parts, late)
+	}
 	world, err := e.world(ctx)
 	if err != nil {
 		return out, err
@@ -106,6 +113,11 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 		lists.Upcoming = append(lists.Upcoming, waiting...)
 	}
 	order(&lists)
+	base, err := world.Lists(ctx)
+	if err != nil {
+		return out, err
+	}
+	date(&lists, base, e.Clock) // of cases that only the application found
 	out.Cases, out.Upcoming = int64(len(lists.Cases)), int64(len(lists.Upcoming))
 	next.Lists = e.snapshotFile("lists.json")
 	if err := snapshots.WriteJSON(ctx, e.blobs, next.Lists, lists); err != nil {
@@ -158,6 +170,7 @@ func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, 
 					held = append(held, correlate.Upcoming{Person: old.Person, Source: s.Name, Since: time.Unix(old.Since, 0).UTC(), Due: time.Unix(old.Due, 0).UTC()})
 				}
 				r = old
+				r.Hash = snapshot.Digest{} // looked at again the next time, also if it is then as it was before
 			}
 			list = append(list, r)
 		}

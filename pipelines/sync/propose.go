@@ -183,7 +183,8 @@ func (p *proposer) person(c candidate, s sinks.Stored) (people.Proposal, error) 
 			return prop, fmt.Errorf("sync: %s: %w", c.Person, err)
 		}
 		prop.Active = in.Stored.Value(people.Active).True()
-		in.Protected = slices.Contains(e.Protected, in.Stored.Value(people.UserID).Text())
+		in.Protected = slices.Contains(e.Protected, in.Stored.Value(people.UserID).Text()) ||
+			slices.ContainsFunc(in.Evidence.Former, func(id string) bool { return slices.Contains(e.Protected, id) })
 	}
 	for _, l := range c.Links {
 		publisher := e.Sources[l.Source].Publisher

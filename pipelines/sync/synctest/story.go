@@ -2,6 +2,7 @@ package synctest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,8 @@ import (
 // Its comment tells the story in plain words and may hold options, a line
 // each:
 //
-//	first_load: DAY     the day that runs with --first-load (default: the first), or never
-//	protected: USER_ID  a person whom absence does not end
+//	first_load: DAY            a day that runs with --first-load (default: the first day)
+//	protected: USER_ID         a person whom absence does not end
 //	ldap_maps: ATTRIBUTE PATH  one more attribute of LDAP
 //
 // Its files are in folders named after days; each day has one run, at 06:00
@@ -50,7 +51,7 @@ type Story struct {
 	Name    string
 	archive *txtar.Archive
 	days    []string
-	first   string
+	first   []string
 	Protect []string
 	Map     []ldap.Rule
 }
@@ -74,7 +75,6 @@ func ReadStory(file string) (*Story, error) {
 	if len(s.days) == 0 || !slices.IsSorted(s.days) {
 		return nil, fmt.Errorf("%s: want days, in their order", file)
 	}
-	s.first = s.days[0]
 	for line := range strings.Lines(string(a.Comment)) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
 		if !ok {
@@ -82,13 +82,16 @@ func ReadStory(file string) (*Story, error) {
 		}
 		switch key {
 		case "first_load":
-			s.first = value
+			s.first = append(s.first, value)
 		case "protected":
 			s.Protect = append(s.Protect, value)
 		case "ldap_maps":
 			from, to, _ := strings.Cut(value, " ")
 			s.Map = append(s.Map, ldap.Rule{From: from, To: people.Path(to)})
 		}
+	}
+	if s.first == nil {
+		s.first = s.days[:1]
 	}
 	return s, nil
 }
@@ -123,7 +126,7 @@ func (s *Story) Text(name string) (string, bool) {
 func (s *Story) Prepare(t testing.TB, w *World, day string) {
 	t.Helper()
 	w.Job.Protected = s.Protect
-	w.Job.FirstLoad, w.Job.Reason = day == s.first, ""
+	w.Job.FirstLoad, w.Job.Reason = slices.Contains(s.first, day), ""
 	if w.Job.FirstLoad {
 		w.Job.Reason = "first load"
 	}
@@ -142,6 +145,7 @@ func (s *Story) Prepare(t testing.TB, w *World, day string) {
 func (s *Story) Run(t testing.TB) (told []byte) {
 	t.Helper()
 	w := New(t)
+	store := w.Store(t)
 	ctx := context.Background()
 	out := &txtar.Archive{Comment: s.archive.Comment}
 	before := map[people.ID]Person{}
@@ -151,7 +155,7 @@ func (s *Story) Run(t testing.TB) (told []byte) {
 		if err != nil {
 			t.Fatalf("%s: %v", day, err)
 		}
-		now, err := People(ctx, w.Store(t))
+		now, err := People(ctx, store)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,13 +166,13 @@ func (s *Story) Run(t testing.TB) (told []byte) {
 				}
 			}
 		}
-		account, err := w.account(ctx, t, rec, now)
+		account, err := w.account(ctx, store, rec, now)
 		if err != nil {
 			t.Fatalf("%s: %v", day, err)
 		}
 		out.Files = append(out.Files, txtar.File{Name: day + "/expect", Data: account})
 		if asked, ok := s.Text(day + "/find"); ok {
-			found, err := find(ctx, w.Store(t), asked, now)
+			found, err := find(ctx, store, asked, now)
 			if err != nil {
 				t.Fatalf("%s: %v", day, err)
 			}
@@ -205,7 +209,7 @@ func uid(p *people.Profile) string {
 }
 
 // account says in words what a run did.
-func (w *World) account(ctx context.Context, t testing.TB, rec sync.Record, now []Person) ([]byte, error) {
+func (w *World) account(ctx context.Context, store sinks.Vault, rec sync.Record, now []Person) ([]byte, error) {
 	names := map[people.ID]string{}
 	for _, p := range now {
 		names[p.ID] = uid(p.Profile)
@@ -264,7 +268,7 @@ func (w *World) account(ctx context.Context, t testing.TB, rec sync.Record, now 
 		if r.Attribute != "" {
 			what = string(r.Attribute)
 		}
-		rest = append(rest, fmt.Sprintf("set aside: %s of %s %s, since %s: %s", what, r.Source, r.Record, date(r.FirstSeen), r.Reason))
+		rest = append(rest, fmt.Sprintf("set aside: %s of %s %s, since %s: %s", what, r.Source, cmp.Or(r.Record, r.Place), date(r.FirstSeen), r.Reason))
 	}
 	for _, c := range lists.Cases {
 		line := fmt.Sprintf("undecided: %s, %s %s, since %s: %s", c.Kind, c.Publisher, c.Record, date(c.FirstSeen), c.Reason)
@@ -282,7 +286,6 @@ func (w *World) account(ctx context.Context, t testing.TB, rec sync.Record, now 
 		}
 		rest = append(rest, line)
 	}
-	store := w.Store(t)
 	rows, err := store.Outbox(ctx, Subscriber, 1000)
 	if err != nil {
 		return nil, err
@@ -304,9 +307,7 @@ func (w *World) account(ctx context.Context, t testing.TB, rec sync.Record, now 
 	for _, h := range rec.Holds {
 		rest = append(rest, "hold: "+h.Reason)
 	}
-	for _, l := range operations {
-		out = append(out, l)
-	}
+	out = append(out, operations...)
 	for _, l := range held {
 		rest = append(rest, "held: "+l)
 	}
@@ -365,7 +366,8 @@ func (w *World) profile(p Person) ([]byte, error) {
 		return nil, nil
 	}
 	type shown struct {
-		Value          people.Value `json:"value"`
+		Value          people.Value `json:"value,omitzero"`
+		Values         people.Value `json:"values,omitzero"`
 		Display        *string      `json:"display"`
 		Verified       bool         `json:"verified"`
 		Classification string       `json:"classification"`
@@ -408,8 +410,13 @@ func (w *World) profile(p Person) ([]byte, error) {
 			unset = append(unset, string(n.Path))
 			continue
 		}
-		s := shown{Value: n.Value, Verified: n.Metadata.Verified, Classification: n.Metadata.Classification,
+		s := shown{Verified: n.Metadata.Verified, Classification: n.Metadata.Classification,
 			Created: n.Metadata.Created, LastModified: n.Metadata.LastModified, SignedBy: "nobody"}
+		if n.Value.Plural() {
+			s.Values = n.Value
+		} else {
+			s.Value = n.Value
+		}
 		if n.Metadata.Display != "" {
 			s.Display = &n.Metadata.Display
 		}
@@ -439,3 +446,50 @@ func (w *World) profile(p Person) ([]byte, error) {
 
 // Rewrite puts the story as it went in the place of its file.
 func Rewrite(file string, told []byte) error { return os.WriteFile(file, told, 0o644) }
+
+// Difference lists the lines in which two files differ, with the file of the
+// story that they are in.
+func Difference(want, got []byte) string {
+	a, b := strings.Split(string(want), "\n"), strings.Split(string(got), "\n")
+	// longest[i][j] is the length of the longest common subsequence of a[i:] and b[j:].
+	longest := make([][]int32, len(a)+1)
+	for i := range longest {
+		longest[i] = make([]int32, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if a[i] == b[j] {
+				longest[i][j] = longest[i+1][j+1] + 1
+			} else {
+				longest[i][j] = max(longest[i+1][j], longest[i][j+1])
+			}
+		}
+	}
+	var out strings.Builder
+	in, said := "", ""
+	say := func(mark, line string) {
+		if in != said {
+			fmt.Fprintln(&out, in)
+			said = in
+		}
+		fmt.Fprintln(&out, mark+line)
+	}
+	i, j := 0, 0
+	for i < len(a) || j < len(b) {
+		switch {
+		case i < len(a) && j < len(b) && a[i] == b[j]:
+			if strings.HasPrefix(a[i], "-- ") {
+				in = a[i]
+			}
+			i++
+			j++
+		case j == len(b) || i < len(a) && longest[i+1][j] >= longest[i][j+1]:
+			say("- ", a[i])
+			i++
+		default:
+			say("+ ", b[j])
+			j++
+		}
+	}
+	return out.String()
+}

@@ -69,7 +69,14 @@ type World struct {
 
 	now   atomic.Pointer[time.Time]
 	blobs *blobdir.Blobs
+	store sinks.Store // opened once, by Store
 }
+
+// shared is the one store of a world: steps open and close it in name only,
+// which saves most of the time that a small run takes.
+type shared struct{ sinks.Store }
+
+func (shared) Close() error { return nil }
 
 // New makes a world without records, with Ed25519 keys that are the same in
 // every run of the test.
@@ -132,16 +139,16 @@ func (w *World) Remove(t testing.TB, name string) {
 // directory.
 func (w *World) Use() {
 	spec.Use(spec.Openers{
-		Store: func(ctx context.Context, path string) (sinks.Store, error) {
-			now := w.Now
-			if w.StoreClock != nil {
-				now = w.StoreClock
+		Store: func(ctx context.Context, path string) (s sinks.Store, err error) {
+			if path == w.Job.Vault && w.store != nil {
+				s = shared{w.store}
+			} else if s, err = sqlite.Open(ctx, path, sqlite.Options{Now: w.clock}); err != nil {
+				return nil, err
 			}
-			s, err := sqlite.Open(ctx, path, sqlite.Options{Now: now})
-			if err != nil || w.WrapStore == nil {
-				return s, err
+			if w.WrapStore != nil {
+				s = w.WrapStore(s)
 			}
-			return w.WrapStore(s), nil
+			return s, nil
 		},
 		Blobs: func(_ context.Context, dir string) (b sinks.Blobs, err error) {
 			b = w.blobs
@@ -185,19 +192,26 @@ func FirstLoad(j *sync.Job, _ *sync.Options) { j.FirstLoad, j.Reason = true, "a 
 // Blobs are the world's blobs.
 func (w *World) Blobs() sinks.Blobs { return w.blobs }
 
-// Store opens the vault as it is, without WrapStore; it is closed with the test.
+func (w *World) clock() time.Time {
+	if w.StoreClock != nil {
+		return w.StoreClock()
+	}
+	return w.Now()
+}
+
+// Store is the vault as it is, without WrapStore; it is closed with the test.
+// From the first call on all steps share it; before it each opens its own.
 func (w *World) Store(t testing.TB) sinks.Store {
 	t.Helper()
-	now := w.Now
-	if w.StoreClock != nil {
-		now = w.StoreClock
+	if w.store == nil {
+		s, err := sqlite.Open(context.Background(), w.Job.Vault, sqlite.Options{Now: w.clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		w.store = s
 	}
-	s, err := sqlite.Open(context.Background(), w.Job.Vault, sqlite.Options{Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	return w.store
 }
 
 // Keys are the published keys.

@@ -1,0 +1,39 @@
+package sync_test
+
+import (
+	"flag"
+	"path/filepath"
+	"testing"
+
+	"example.org/cis/pipelines/sync/synctest"
+)
+
+var update = flag.Bool("update", false, "write what happens into the stories of testdata/scenarios; read the difference before you keep it")
+
+// TestScenarios lives through every story and compares all of it: what each
+// run did, and the whole profile of everybody whom it wrote.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/scenarios/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, file := range files {
+		s, err := synctest.ReadStory(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			told, want := s.Run(t), s.File()
+			if string(told) == string(want) {
+				return
+			}
+			if *update {
+				if err := synctest.Rewrite(file, told); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			t.Errorf("the story went another way (-want +got); -update takes it over:\n%s", synctest.Difference(want, told))
+		})
+	}
+}
