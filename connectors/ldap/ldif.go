@@ -22,6 +22,9 @@ import (
 // things that directories hold.
 const maxEntry = 8 << 20
 
+// maxAttributes bounds what is remembered of the attributes of a file.
+const maxAttributes = 1000
+
 // An ldifFile reads the entries of an LDIF file, once a call of read.
 type ldifFile struct {
 	path string
@@ -115,6 +118,9 @@ type ldifParser struct {
 	r      *bufio.Reader
 	file   string
 	wanted map[string]bool // by lower-case name; nil wants all
+	// lower are attributes as they were read so far, in lower case; "" of
+	// what is none.
+	lower map[string]string
 
 	line   int   // of the physical line read last
 	bytes  int64 // read so far
@@ -124,7 +130,7 @@ type ldifParser struct {
 }
 
 func newLDIFParser(r io.Reader, file string, wanted map[string]bool) *ldifParser {
-	return &ldifParser{r: bufio.NewReaderSize(r, 64<<10), file: file, wanted: wanted}
+	return &ldifParser{r: bufio.NewReaderSize(r, 64<<10), file: file, wanted: wanted, lower: map[string]string{}}
 }
 
 // next returns the next record. A record that is malformed has a fault; the
@@ -148,7 +154,7 @@ func (p *ldifParser) next() (*entry, error) {
 			p.record = 0
 			continue
 		}
-		attribute, value, fault := splitLine(line)
+		attribute, value, fault := p.split(line)
 		if !p.begun {
 			p.begun = true
 			if attribute == "version" {
@@ -187,15 +193,14 @@ func (p *ldifParser) next() (*entry, error) {
 	}
 }
 
-// splitLine splits a line at its colon, with the attribute in lower case, and
+// split splits a line at its colon, with the attribute in lower case, and
 // decodes the value.
-func splitLine(line []byte) (attribute string, value []byte, fault string) {
+func (p *ldifParser) split(line []byte) (attribute string, value []byte, fault string) {
 	a, value, ok := bytes.Cut(line, []byte{':'})
 	if !ok {
 		return "", nil, "no colon"
 	}
-	attribute = strings.ToLower(string(a))
-	if description, _, _ := strings.Cut(attribute, ";"); !attributeName.MatchString(description) {
+	if attribute = p.attribute(a); attribute == "" {
 		return "", nil, "no attribute before the colon"
 	}
 	switch {
@@ -214,6 +219,23 @@ func splitLine(line []byte) (attribute string, value []byte, fault string) {
 		return attribute, nil, "not UTF-8"
 	}
 	return attribute, value, ""
+}
+
+// attribute returns an attribute in lower case, "" of what is none. A file
+// has few, which are judged once.
+func (p *ldifParser) attribute(read []byte) string {
+	attribute, known := p.lower[string(read)]
+	if known {
+		return attribute
+	}
+	attribute = strings.ToLower(string(read))
+	if description, _, _ := strings.Cut(attribute, ";"); !attributeName.MatchString(description) {
+		attribute = ""
+	}
+	if len(p.lower) < maxAttributes {
+		p.lower[string(read)] = attribute
+	}
+	return attribute
 }
 
 // logical reads one line with its continuations, and the number of its first

@@ -104,6 +104,9 @@ func Username(s string) (string, error) {
 // text trims and composes s; of control characters only those in allowed may
 // stand in it.
 func text(s, allowed string, most int) (string, error) {
+	if len(s) <= most && isPlain(s) {
+		return s, nil
+	}
 	// Composing makes text at most three times as long (Unicode annex 15,
 	// section 9): what is far too long is not even looked at.
 	if len(s) > 4*most {
@@ -122,4 +125,15 @@ func text(s, allowed string, most int) (string, error) {
 		return "", fmt.Errorf("longer than %d bytes", most)
 	}
 	return s, nil
+}
+
+// isPlain reports whether s is printable ASCII without a space at either end,
+// which is its own normal form.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s == "" || s[0] != ' ' && s[len(s)-1] != ' '
 }
