@@ -16,9 +16,9 @@ import (
 // the code.
 func Names() []string {
 	return []string{
-		"run.recorded", "extract.done", "correlate.done", "plan.part", "plan.sealed", "run.sealed",
+		"lease.taken", "run.marked", "run.recorded", "extract.done", "correlate.done", "plan.part", "plan.sealed", "run.sealed",
 		"apply.commit", "apply.committed", "apply.part",
-		"snapshot.tables", "snapshot.manifest", "snapshot.head", "run.finished",
+		"snapshot.tables", "snapshot.manifest", "snapshot.head", "run.ended", "run.finished", "blob.deleted",
 	}
 }
 

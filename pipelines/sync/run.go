@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -173,6 +175,7 @@ func (r *runner) run(ctx context.Context) (rec Record, err error) {
 	if r.job.Fence, err = r.acquire(ctx); err != nil {
 		return rec, err
 	}
+	failpoint.Hit("lease.taken")
 	ctx, stop := r.beat(ctx)
 	defer stop()
 	if err := r.store.Subscribers(ctx, r.o.Subscribers); err != nil {
@@ -355,28 +358,34 @@ func Head(ctx context.Context, l sinks.Ledger) (string, error) {
 	return string(d.Body), nil
 }
 
-// acquire takes the lease. One that a dead process on this machine left is
-// taken over at once; another one is waited for, for as long as it can last
-// without a heartbeat.
-func (r *runner) acquire(ctx context.Context) (sinks.Fence, error) {
+// acquire takes the lease. Who takes it or waits for it is noted first, so
+// that the lease of one that was killed at any time is free at once; another
+// one is waited for, for as long as it can last without a heartbeat.
+func (r *runner) acquire(ctx context.Context) (f sinks.Fence, err error) {
+	if _, err := r.store.Put(ctx, r.holder()); err != nil && !errors.Is(err, sinks.ErrConflict) {
+		return f, fmt.Errorf("sync: note who takes the lease: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			r.leave(ctx)
+		}
+	}()
 	deadline := r.o.Now().Add(leaseTTL + 5*time.Second)
 	for {
+		if err := r.dismiss(ctx); err != nil {
+			return f, err
+		}
 		f, err := r.store.Acquire(ctx, lease, r.o.Holder, leaseTTL)
 		if err == nil {
-			return f, r.note(ctx)
+			return f, nil
 		}
 		if !errors.Is(err, sinks.ErrHeld) {
 			return f, fmt.Errorf("sync: take the lease: %w", err)
 		}
-		if d, derr := r.store.Doc(ctx, "lease", lease); derr == nil && r.o.Dead != nil && r.o.Dead(string(d.Body)) {
-			if _, err := r.store.Acquire(ctx, lease, string(d.Body), time.Millisecond); err != nil && !errors.Is(err, sinks.ErrHeld) {
-				return f, fmt.Errorf("sync: take over the lease: %w", err)
-			}
-		} else if r.o.Now().After(deadline) {
+		if r.o.Now().After(deadline) {
 			return f, fmt.Errorf("sync: %w: it is alive; try again when it has ended", sinks.ErrHeld)
-		} else {
-			r.o.Progress("waiting for another run to end")
 		}
+		r.o.Progress("waiting for another run to end")
 		select {
 		case <-ctx.Done():
 			return f, fmt.Errorf("sync: take the lease: %w", context.Cause(ctx))
@@ -385,18 +394,42 @@ func (r *runner) acquire(ctx context.Context) (sinks.Fence, error) {
 	}
 }
 
-// note writes down who has the lease, so that others can tell a dead holder.
-func (r *runner) note(ctx context.Context) error {
-	for {
-		d, err := r.store.Doc(ctx, "lease", lease)
-		if err != nil && !errors.Is(err, sinks.ErrNotFound) {
-			return fmt.Errorf("sync: note the lease: %w", err)
+// holder is the note of this process.
+func (r *runner) holder() sinks.Doc { return sinks.Doc{Kind: "holder", Key: r.o.Holder} }
+
+// leave takes the note of this process back. One that stays does no harm:
+// whoever finds the process dead removes it.
+func (r *runner) leave(ctx context.Context) {
+	d := r.holder()
+	d.Version = 1
+	_ = r.store.Remove(context.WithoutCancel(ctx), d)
+}
+
+// dismiss frees the lease of holders that are dead.
+func (r *runner) dismiss(ctx context.Context) error {
+	notes, err := r.store.Docs(ctx, "holder", "", 1000)
+	if err != nil {
+		return fmt.Errorf("sync: who has the lease: %w", err)
+	}
+	for _, d := range notes {
+		if d.Key == r.o.Holder || r.o.Dead == nil || !r.o.Dead(d.Key) {
+			continue
 		}
-		_, err = r.store.Put(ctx, sinks.Doc{Kind: "lease", Key: lease, Version: d.Version, Body: []byte(r.o.Holder)})
-		if !errors.Is(err, sinks.ErrConflict) {
-			return err
+		// Whoever has the lease can take it again, and so give it up.
+		f, err := r.store.Acquire(ctx, lease, d.Key, leaseTTL)
+		if err == nil {
+			err = r.store.Release(ctx, f)
+		} else if errors.Is(err, sinks.ErrHeld) {
+			err = nil // somebody else has it
+		}
+		if err == nil {
+			err = r.store.Remove(ctx, d)
+		}
+		if err != nil {
+			return fmt.Errorf("sync: free the lease of a dead process: %w", err)
 		}
 	}
+	return nil
 }
 
 // beat renews the lease until stop is called. When it is lost, the context is
@@ -424,31 +457,35 @@ func (r *runner) beat(ctx context.Context) (context.Context, func()) {
 		cancel(nil)
 		<-done
 		_ = r.store.Release(context.WithoutCancel(ctx), r.job.Fence) // it expires by itself
+		r.leave(ctx)
 	}
 }
 
-// put writes the run's record and returns its version.
+// put writes the run's record and returns its version. Runs that have not
+// ended are listed apart, so that nobody reads them all: the mark is made
+// before the record, and goes after it.
 func (r *runner) put(ctx context.Context, rec Record, version int64) (int64, error) {
 	body, err := json.Marshal(rec, json.Deterministic(true))
 	if err != nil {
 		return version, fmt.Errorf("sync: record: %w", err)
 	}
+	mark := sinks.Doc{Kind: "unfinished", Key: runKey(rec)}
+	if version == 0 {
+		if _, err := r.store.Put(ctx, mark); err != nil {
+			return version, fmt.Errorf("sync: mark the run: %w", err)
+		}
+		failpoint.Hit("run.marked")
+	}
 	v, err := r.store.Put(ctx, sinks.Doc{Kind: "run", Key: runKey(rec), Version: version, Body: body})
 	if err != nil {
 		return version, fmt.Errorf("sync: record the run: %w", err)
 	}
-	// Runs that have not ended are listed apart, so that nobody reads them all.
-	mark := sinks.Doc{Kind: "unfinished", Key: runKey(rec), Version: 1}
-	if rec.Outcome == Running || rec.Outcome == Sealed {
-		if version == 0 {
-			mark.Version = 0
-			_, err = r.store.Put(ctx, mark)
+	if rec.Outcome != Running && rec.Outcome != Sealed {
+		failpoint.Hit("run.ended")
+		mark.Version = 1
+		if err := r.store.Remove(ctx, mark); err != nil {
+			return v, fmt.Errorf("sync: unmark the run: %w", err)
 		}
-	} else {
-		err = r.store.Remove(ctx, mark)
-	}
-	if err != nil {
-		return v, fmt.Errorf("sync: record the run: %w", err)
 	}
 	return v, nil
 }
@@ -465,6 +502,12 @@ func (r *runner) resume(ctx context.Context) (resumed []string, err error) {
 	}
 	for _, mark := range open {
 		doc, err := r.store.Doc(ctx, "run", mark.Key)
+		if errors.Is(err, sinks.ErrNotFound) { // it died before it was recorded
+			if err := r.store.Remove(ctx, mark); err != nil {
+				return resumed, fmt.Errorf("sync: unmark a run: %w", err)
+			}
+			continue
+		}
 		if err != nil {
 			return resumed, fmt.Errorf("sync: read run %s: %w", mark.Key, err)
 		}
@@ -475,13 +518,17 @@ func (r *runner) resume(ctx context.Context) (resumed []string, err error) {
 		switch rec.Outcome {
 		case Running:
 			rec.Outcome = Abandoned
-			err = r.drop(ctx, rec.Run)
 		case Sealed:
 			r.o.Progress("finishing run " + rec.Run)
 			j := r.job
 			j.Run, j.Base = rec.Run, rec.Base
 			err = r.apply(ctx, j, &rec)
 			resumed = append(resumed, rec.Run)
+		default: // it had ended
+			if err := r.store.Remove(ctx, mark); err != nil {
+				return resumed, fmt.Errorf("sync: unmark run %s: %w", rec.Run, err)
+			}
+			continue
 		}
 		if err != nil {
 			return resumed, fmt.Errorf("sync: finish run %s: %w", rec.Run, err)
@@ -489,6 +536,13 @@ func (r *runner) resume(ctx context.Context) (resumed []string, err error) {
 		rec.Finished = r.o.Now().UTC()
 		if _, err := r.put(ctx, rec, doc.Version); err != nil {
 			return resumed, err
+		}
+		// Only now: a run that was taken for dead and sealed its plan meanwhile
+		// makes the write above a conflict.
+		if rec.Outcome == Abandoned {
+			if err := r.drop(ctx, rec.Run); err != nil {
+				return resumed, err
+			}
 		}
 	}
 	return resumed, nil
@@ -527,7 +581,7 @@ func ReadPlan(ctx context.Context, b sinks.Blobs, run string) (p Plan, err error
 // drop deletes what an abandoned run left.
 func (r *runner) drop(ctx context.Context, run string) error {
 	for _, prefix := range []string{snapshots.Dir(run), Job{Run: run}.dir(), Job{Run: run}.planDir()} {
-		if err := remove(ctx, r.blobs, prefix, func(string) bool { return true }); err != nil {
+		if err := remove(ctx, r.blobs, prefix); err != nil {
 			return err
 		}
 	}
@@ -536,12 +590,10 @@ func (r *runner) drop(ctx context.Context, run string) error {
 
 // tidy drops extracts, older plans, and once a day snapshots whose time has come.
 func (r *runner) tidy(ctx context.Context, rec Record) error {
-	if err := remove(ctx, r.blobs, "runs/", func(string) bool { return true }); err != nil {
-		return err
-	}
-	mine := r.job.planDir()
-	if err := remove(ctx, r.blobs, "plans/", func(name string) bool { return len(name) < len(mine) || name[:len(mine)] != mine }); err != nil {
-		return err
+	for _, prefix := range []string{"runs/", "plans/"} {
+		if err := r.sweep(ctx, prefix); err != nil {
+			return err
+		}
 	}
 	head, err := Head(ctx, r.store)
 	if err != nil {
@@ -564,17 +616,45 @@ func (r *runner) tidy(ctx context.Context, rec Record) error {
 	return nil
 }
 
-func remove(ctx context.Context, b sinks.Blobs, prefix string, which func(name string) bool) error {
+// sweep deletes what ended runs left below a prefix, and not this run's plan.
+// A run that slept long enough to lose its lease may get here while another
+// one is at work: which runs have not ended is asked after the blobs were
+// listed, so that whatever began meanwhile is not among those.
+func (r *runner) sweep(ctx context.Context, prefix string) error {
+	names, err := r.blobs.Names(ctx, prefix)
+	if err != nil {
+		return fmt.Errorf("sync: list %s: %w", prefix, err)
+	}
+	open, err := r.store.Docs(ctx, "unfinished", "", 1000)
+	if err != nil {
+		return fmt.Errorf("sync: read unfinished runs: %w", err)
+	}
+	keep := map[string]bool{"plans/" + r.job.Run: true}
+	for _, mark := range open {
+		_, run, _ := strings.Cut(mark.Key, ".")
+		keep["runs/"+run], keep["plans/"+run] = true, true
+	}
+	for _, name := range names {
+		if !keep[path.Dir(name)] {
+			if err := r.blobs.Delete(ctx, name); err != nil {
+				return fmt.Errorf("sync: delete %s: %w", name, err)
+			}
+			failpoint.Hit("blob.deleted")
+		}
+	}
+	return nil
+}
+
+func remove(ctx context.Context, b sinks.Blobs, prefix string) error {
 	names, err := b.Names(ctx, prefix)
 	if err != nil {
 		return fmt.Errorf("sync: list %s: %w", prefix, err)
 	}
 	for _, name := range names {
-		if which(name) {
-			if err := b.Delete(ctx, name); err != nil {
-				return fmt.Errorf("sync: delete %s: %w", name, err)
-			}
+		if err := b.Delete(ctx, name); err != nil {
+			return fmt.Errorf("sync: delete %s: %w", name, err)
 		}
+		failpoint.Hit("blob.deleted")
 	}
 	return nil
 }
