@@ -300,11 +300,7 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 		return p, nil
 	}
 	c := &sinks.Commit{ID: prop.Person, Expect: s.Revision, Revision: s.Revision}
-	body, err := json.Marshal(&evidence, json.Deterministic(true))
-	if err != nil {
-		return nil, fmt.Errorf("sync: %s: evidence: %w", prop.Person, err)
-	}
-	c.Observations = sinks.Pack(body)
+	c.Observations = sinks.Pack(evidence.AppendJSON(make([]byte, 0, 8<<10)))
 	for _, o := range evidence.Observations {
 		c.Records = append(c.Records, people.Key{Scheme: people.ByRecord(o.Publisher), Value: o.Record})
 	}
@@ -312,11 +308,8 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 		c.Revision++
 		c.Profile = p.packed
 		c.Unique, c.Lookups = Keys(res.Profile, &evidence)
-		history, err := json.Marshal(&people.Revision{Number: c.Revision, RecordedAt: a.e.Clock, Cause: people.Cause{Run: a.e.Run, Door: "sync", Reason: a.e.Reason}, Operations: res.Done}, json.Deterministic(true))
-		if err != nil {
-			return nil, fmt.Errorf("sync: %s: history: %w", prop.Person, err)
-		}
-		c.History = sinks.Pack(history)
+		history := people.Revision{Number: c.Revision, RecordedAt: a.e.Clock, Cause: people.Cause{Run: a.e.Run, Door: "sync", Reason: a.e.Reason}, Operations: res.Done}
+		c.History = sinks.Pack(history.AppendJSON(make([]byte, 0, 8<<10)))
 		if !(a.e.FirstLoad && a.plan.Correlated.Empty) { // a first load tells nobody
 			c.Notify, c.NotifyID = "update", res.Profile.Value(people.UserID).Text()
 			if s.Revision == 0 {

@@ -144,7 +144,7 @@ func (p *proposer) batch(ctx context.Context, batch []candidate) ([]byte, []guar
 			stored[s.ID] = s
 		}
 	}
-	var out bytes.Buffer
+	var out []byte
 	var counts []guard.Count
 	for _, c := range batch {
 		s, found := stored[c.Person]
@@ -161,12 +161,9 @@ func (p *proposer) batch(ctx context.Context, batch []candidate) ([]byte, []guar
 		for _, o := range prop.Operations {
 			counts = addCount(counts, guard.Count{Class: o.Class, Source: o.Source, N: 1})
 		}
-		if err := json.MarshalWrite(&out, &prop); err != nil {
-			return nil, nil, fmt.Errorf("sync: write a proposal: %w", err)
-		}
-		out.WriteByte('\n')
+		out = append(prop.AppendJSON(out), '\n')
 	}
-	return out.Bytes(), counts, nil
+	return out, counts, nil
 }
 
 // person merges one candidate.

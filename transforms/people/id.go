@@ -43,11 +43,13 @@ func (id ID) String() string {
 func (id ID) IsZero() bool { return id == ID{} }
 
 // MarshalText writes the canonical text, "" for nobody.
-func (id ID) MarshalText() ([]byte, error) {
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.text()), nil }
+
+func (id ID) text() string {
 	if id.IsZero() {
-		return nil, nil
+		return ""
 	}
-	return []byte(id.String()), nil
+	return id.String()
 }
 
 // UnmarshalText reads what MarshalText writes.

@@ -157,10 +157,14 @@ func (v Value) String() string { return string(v.AppendJSON(nil)) }
 // MarshalJSONTo writes v; a plural null is written as [], so that a value
 // standing alone (in plans, observations, history) comes back as it was.
 func (v Value) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return enc.WriteValue(v.appendAlone(enc.AvailableBuffer()))
+}
+
+func (v Value) appendAlone(b []byte) []byte {
 	if v.kind == Null && v.plural {
-		return enc.WriteValue(jsontext.Value("[]"))
+		return append(b, "[]"...)
 	}
-	return enc.WriteValue(v.AppendJSON(enc.AvailableBuffer()))
+	return v.AppendJSON(b)
 }
 
 // UnmarshalJSONFrom reads what MarshalJSONTo writes.
@@ -257,18 +261,33 @@ func readMap(dec *jsontext.Decoder) (Value, error) {
 // must be escaped is. Invalid UTF-8 is replaced by U+FFFD; readers refuse it
 // long before.
 func AppendQuoted(b []byte, s string) []byte {
-	plain := true
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x80 {
-			plain = false
-			break
-		}
-	}
-	if plain {
+	if isPlain(s) {
 		return append(append(append(b, '"'), s...), '"')
 	}
 	b, _ = jsontext.AppendQuote(b, s)
 	return b
+}
+
+// isPlain reports whether s is ASCII of which nothing must be escaped. Most
+// of a profile are long signatures, so it looks at eight bytes at a time: in
+// the sums below a byte has its high bit set if it is not plain.
+func isPlain(s string) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		c := s[:8]
+		w := uint64(c[0]) | uint64(c[1])<<8 | uint64(c[2])<<16 | uint64(c[3])<<24 |
+			uint64(c[4])<<32 | uint64(c[5])<<40 | uint64(c[6])<<48 | uint64(c[7])<<56
+		quote, slash := w^each*'"', w^each*'\\'
+		if (w|(w-each*' ')|(quote-each)|(slash-each))&high != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // compareKeys orders object keys as RFC 8785 section 3.2.3 does: by UTF-16
