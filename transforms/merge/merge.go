@@ -6,13 +6,16 @@
 // # Who decides an attribute
 //
 //   - A map with several owners (usernames) is composed: each source replaces
-//     its own keys and nobody else's, and cis signs the whole.
+//     its own keys and nobody else's, and cis signs the whole. A key that
+//     several publishers may own goes when all of them are heard and none
+//     claims it.
 //   - A value that is there is changed only by the attribute's updater; failing
 //     a claim of theirs, by a proof: an identity fact that the linked record
 //     itself shows (its DN, its uid), which cis signs.
-//   - A value that is not there is set by the updater, else by the first
-//     publisher of the create list that claims one.
-//   - Nobody fills what its owner emptied.
+//   - A value that is not there is set by the updater, if the create list names
+//     it, else by the first publisher of that list that claims one.
+//   - Nobody fills what its owner emptied, and nobody empties the user_id or
+//     the username, by which a person is found.
 //   - active follows the person's lifecycle authority: HRIS if linked, else
 //     LDAP, else the access provider. cis decides and signs.
 //
@@ -23,6 +26,8 @@
 package merge
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -91,7 +96,15 @@ func Merge(in Input) ([]Decision, []people.Cleared) {
 			cur = in.Catalogue.Null(attr.Path)
 		}
 		d, ok := m.decide(attr, cur)
-		if !ok || d.New.Equal(d.Old) {
+		if ok && (d.Rule == RuleCreator || d.Rule == RuleIdentity) { // who may update or prove what is created need not wait for the next run
+			created := cur
+			created.Value, created.Metadata.Display, created.Metadata.Verified = d.New.Value, d.New.Display, d.New.Verified
+			if next, again := m.decide(attr, created); again && !next.New.Equal(d.New) {
+				next.Old = d.Old
+				d = next
+			}
+		}
+		if !ok || d.New.Equal(d.Old) || d.New.Value.IsNull() && d.Old.Value.IsNull() {
 			continue
 		}
 		d.Path = attr.Path
@@ -121,6 +134,9 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 		if d.New.Value.IsNull() && cur.Value.IsNull() {
 			return d, false
 		}
+		if findable := attr.Path == people.UserID || attr.Path == people.PrimaryUsername; findable && d.New.Value.IsEmpty() && !cur.Value.IsEmpty() {
+			return d, false
+		}
 		if d.New.Value.IsNull() {
 			d.New.Display, d.New.Verified, d.Signed = cur.Metadata.Display, cur.Metadata.Verified, nil
 		}
@@ -146,7 +162,7 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 	case attr.ComposedBy != "":
 		return m.compose(d, attr, cur)
 	}
-	if c, ok := m.claim(attr.Update, attr.Path); ok && attr.Update != "" {
+	if c, ok := m.claim(attr.Update, attr.Path); ok && attr.Update != "" && (!cur.Value.IsNull() || attr.MayCreate(attr.Update)) {
 		return by(attr.Update, RuleUpdater, c)
 	}
 	if !cur.Value.IsNull() {
@@ -198,77 +214,69 @@ func (m *merger) active(d Decision, cur people.Attribute) (Decision, bool) {
 	if o == nil {
 		return d, false
 	}
-	on := cur.Value.True()
-	switch o.Lifecycle {
+	switch d.Since = o.SeenAt; o.Lifecycle {
 	case people.Present:
-		on = true
+		d.New.Value = people.BoolValue(true)
 	case people.NotYet:
-		on = on || m.Stored == nil && m.authority != people.HRIS
+		if m.Stored == nil {
+			d.New.Value = people.BoolValue(m.authority != people.HRIS)
+		}
 	case people.Ended, people.Blocked:
-		on = false
+		d.New.Value = people.BoolValue(false)
 	case people.Gone:
-		on = on && m.Protected
+		if !m.Protected {
+			d.New.Value = people.BoolValue(false)
+		}
 	}
-	d.Since = o.SeenAt
 	if b := m.Evidence.Find(people.AccessProvider); b != nil && b.Lifecycle == people.Blocked {
-		on, d.Source, d.Since = false, people.AccessProvider, b.SeenAt
+		d.New.Value, d.Source, d.Since = people.BoolValue(false), people.AccessProvider, b.SeenAt
 	}
-	d.New.Value = people.BoolValue(on)
-	return d, true
+	return d, !d.New.Value.IsNull()
 }
 
-// compose puts a map together in which every source has keys of its own.
+// compose puts a map together in which every source has keys of its own. Of
+// several claims of one key the updater's counts, then the first of the create
+// list.
 func (m *merger) compose(d Decision, attr *catalogue.Attribute, cur people.Attribute) (Decision, bool) {
-	entries := slices.Clone(cur.Value.Entries())
-	proposed := ""
-	for i := range m.Evidence.Observations {
-		o := &m.Evidence.Observations[i]
-		c, ok := m.claim(o.Publisher, attr.Path)
-		if !ok {
-			continue
-		}
-		own := func(key string) bool { return attr.Owns(o.Publisher, key) }
-		var before, after []people.Entry
-		for _, e := range entries {
-			if own(e.Key) {
-				before = append(before, e)
-			}
-		}
-		for _, e := range c.Value.Entries() {
-			if own(e.Key) {
-				after = append(after, e)
-			}
-		}
-		if proposed == "" {
-			proposed = c.Display
-		}
-		if slices.Equal(before, after) {
-			continue
-		}
-		if d.Source == "" {
-			d.Source, d.Since = o.Publisher, c.Since
-		}
-		entries = append(slices.DeleteFunc(entries, func(e people.Entry) bool { return own(e.Key) }), after...)
+	owners := slices.Concat([]people.Publisher{attr.Update}, attr.Create, slices.Sorted(maps.Keys(attr.Keys)))
+	stays := func(e people.Entry) bool {
+		mine := func(p people.Publisher) bool { return attr.Owns(p, e.Key) }
+		silent := func(p people.Publisher) bool { _, heard := m.claim(p, attr.Path); return !heard && mine(p) }
+		return slices.ContainsFunc(owners, silent) || !slices.ContainsFunc(owners, mine)
 	}
-	if d.Source == "" {
-		return d, false
+	entries := slices.DeleteFunc(slices.Clone(cur.Value.Entries()), func(e people.Entry) bool { return !stays(e) })
+	of := func(p people.Publisher, v people.Value) []people.Entry {
+		return slices.DeleteFunc(slices.Clone(v.Entries()), func(e people.Entry) bool { return !attr.Owns(p, e.Key) })
 	}
-	value := people.MapValue(entries...)
-	d.Publisher, d.Rule = attr.ComposedBy, RuleComposed
-	d.New = people.Content{Value: value, Display: display(attr, cur, people.Claim{Display: proposed}), Verified: true}
-	return d, true
+	proposed := people.Claim{}
+	for _, p := range slices.Backward(owners) {
+		if c, ok := m.claim(p, attr.Path); ok && !c.Empty {
+			proposed.Display = cmp.Or(c.Display, proposed.Display)
+			entries = append(entries, of(p, c.Value)...)
+		}
+	}
+	d.New = people.Content{Value: people.MapValue(entries...), Display: display(attr, cur, proposed), Verified: true}
+	for _, p := range owners {
+		if c, ok := m.claim(p, attr.Path); ok && !slices.Equal(of(p, cur.Value), of(p, d.New.Value)) {
+			d.Publisher, d.Source, d.Rule, d.Since = attr.ComposedBy, p, RuleComposed, c.Since
+			return d, true
+		}
+	}
+	return d, false
 }
 
 func (m *merger) classify(d Decision) people.Class {
 	switch {
 	case m.Stored == nil:
 		return people.Create
+	case d.New.Value.Equal(d.Old.Value):
+		return people.Update // of display or verified
 	case d.Path == people.Active && d.New.Value.True() && !d.Old.Value.IsNull():
 		return people.Reactivate
 	case d.Path == people.Active && d.Old.Value.True():
 		return people.Deactivate
 	case !d.New.Value.IsEmpty() && !d.Old.Value.IsNull() && !slices.Contains(m.First, d.Source) &&
-		(d.Rule == RuleProof || d.Path == people.UserID || d.Path == people.PrimaryEmail) && !d.New.Value.Equal(d.Old.Value):
+		(d.Rule == RuleProof || d.Path == people.UserID || d.Path == people.PrimaryEmail):
 		return people.Relink
 	case d.New.Value.IsEmpty() && !d.Old.Value.IsEmpty():
 		return people.Clear
@@ -312,41 +320,56 @@ func mark(marks []people.Cleared, d Decision, now time.Time) []people.Cleared {
 	return marks
 }
 
-// Fold puts a new observation into the evidence, in the place of the
-// publisher's earlier one, and reports whether that said anything else. A
-// claim that is the same keeps its date; a claim that was made after the new
-// observation's extract began stays.
+// Fold puts an observation into the evidence, in the place of the publisher's
+// earlier one, and reports whether that changed what is said. A claim that is
+// the same keeps its date; a claim that was made after the other observation's
+// extract began stays. Of two observations the one seen later counts, whichever
+// comes first.
 func Fold(e *people.Evidence, o people.Observation) bool {
 	o.Claims = slices.Clone(o.Claims)
+	for k := range o.Claims {
+		if c := &o.Claims[k]; c.Since.IsZero() {
+			c.Since = o.SeenAt
+		}
+	}
 	i, found := slices.BinarySearchFunc(e.Observations, o.Publisher, func(x people.Observation, p people.Publisher) int {
 		return strings.Compare(string(x.Publisher), string(p))
 	})
-	var old people.Observation
-	if found {
-		old = e.Observations[i]
-	}
-	for k := range o.Claims {
-		c := &o.Claims[k]
-		c.Since = o.SeenAt
-		if was, ok := old.Claim(c.Path); ok && (was.Same(*c) || was.Since.After(o.SeenAt)) {
-			*c = was
-		}
-	}
-	for _, was := range old.Claims {
-		if _, ok := o.Claim(was.Path); !ok && was.Since.After(o.SeenAt) {
-			o.Claims = append(o.Claims, was)
-			o.Sort()
-		}
-	}
 	if !found {
 		e.Observations = slices.Insert(e.Observations, i, o)
 		return true
 	}
-	if string(old.AppendContent(nil)) == string(o.AppendContent(nil)) {
+	old := e.Observations[i]
+	next := over(old, o)
+	if old.SeenAt.After(o.SeenAt) {
+		next = over(o, old)
+	}
+	if string(old.AppendContent(nil)) == string(next.AppendContent(nil)) {
 		return false
 	}
-	e.Observations[i] = o
+	e.Observations[i] = next
 	return true
+}
+
+// over returns the later observation with what of the earlier one still stands.
+func over(earlier, later people.Observation) people.Observation {
+	later.Claims = slices.Clone(later.Claims)
+	for k := range later.Claims {
+		c := &later.Claims[k]
+		was, ok := earlier.Claim(c.Path)
+		switch {
+		case ok && was.Same(*c) && (was.Since.Before(c.Since) || was.Since.After(later.SeenAt)),
+			ok && was.Since.After(later.SeenAt) && was.Since.After(c.Since):
+			*c = was
+		}
+	}
+	for _, was := range earlier.Claims {
+		if _, ok := later.Claim(was.Path); !ok && was.Since.After(later.SeenAt) {
+			later.Claims = append(later.Claims, was)
+			later.Sort()
+		}
+	}
+	return later
 }
 
 // GiveUp records that a publisher's record is gone.
