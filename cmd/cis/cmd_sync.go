@@ -93,16 +93,16 @@ func (c syncCommand) Run(ctx context.Context, p *program) error {
 // sync runs one job with a progress line.
 func (p *program) sync(ctx context.Context, job sync.Job, options sync.Options) (sync.Record, error) {
 	var progress *show.Progress
-	options.Progress = func(what string) {
-		if progress != nil {
+	var now string
+	options.Progress = func(what string, done, total int64) {
+		if stage := fmt.Sprint(what, total); stage != now {
 			progress.Close()
+			progress, now = show.NewProgress(p.stderr, what, total), stage
 		}
-		progress = show.NewProgress(p.stderr, what, -1)
+		progress.Set(done)
 	}
 	rec, err := sync.Run(ctx, job, options)
-	if progress != nil {
-		progress.Close()
-	}
+	progress.Close()
 	if errors.Is(err, sync.ErrKeys) {
 		err = usageError{err}
 	}

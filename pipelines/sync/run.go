@@ -97,8 +97,9 @@ type Options struct {
 	Subscribers []string
 	Now         func() time.Time // real time
 	Random      io.Reader
-	// Progress is told what the run is doing, in a few words.
-	Progress func(string)
+	// Progress is told what the run is doing, in a few words, and how many of
+	// how many people it has done; total is -1 where that is not known.
+	Progress func(what string, done, total int64)
 	Log      *slog.Logger
 }
 
@@ -118,7 +119,7 @@ func Run(ctx context.Context, j Job, o Options) (Record, error) {
 		r.o.Runner = "direct"
 	}
 	if r.o.Progress == nil {
-		r.o.Progress = func(string) {}
+		r.o.Progress = func(string, int64, int64) {}
 	}
 	if r.o.Log == nil {
 		r.o.Log = slog.New(slog.DiscardHandler)
@@ -245,7 +246,7 @@ var ErrKeys = errors.New("sync: signing keys are missing")
 
 // plan runs the first graph and puts what it found into the record.
 func (r *runner) plan(ctx context.Context, rec *Record) error {
-	r.o.Progress("reading the sources")
+	r.o.Progress("reading the sources", 0, -1)
 	if err := beamrun.Run(ctx, r.o.Runner, func(s beam.Scope) error { return BuildPlan(s, r.job) }); err != nil {
 		return err
 	}
@@ -287,14 +288,17 @@ func (r *runner) plan(ctx context.Context, rec *Record) error {
 
 // apply runs the second graph of a sealed job and moves the head on.
 func (r *runner) apply(ctx context.Context, j Job, rec *Record) error {
-	r.o.Progress("signing and writing")
+	r.o.Progress("signing and writing", 0, -1)
 	p, err := ReadPlan(ctx, r.work, j.Run)
 	if err != nil {
 		return err
 	}
 	p.Job.Fence, p.Job.Keys = j.Fence, j.Keys // what is this process's own
 	p.Job.Vault, p.Job.Blobs, p.Job.Work, p.Job.Salt, p.Job.Catalogue = j.Vault, j.Blobs, j.Work, j.Salt, j.Catalogue
-	if err := beamrun.Run(ctx, r.o.Runner, func(s beam.Scope) error { return BuildApply(s, &p) }); err != nil {
+	stop := r.watch(ctx, &p)
+	err = beamrun.Run(ctx, r.o.Runner, func(s beam.Scope) error { return BuildApply(s, &p) })
+	stop()
+	if err != nil {
 		return err
 	}
 	var done finished
@@ -326,6 +330,36 @@ func (r *runner) apply(ctx context.Context, j Job, rec *Record) error {
 		rec.Outcome = Held
 	}
 	return nil
+}
+
+// watch tells the progress of a first load, which is the only run that takes
+// long, by counting who is in the vault.
+func (r *runner) watch(ctx context.Context, p *Plan) (stop func()) {
+	if !p.Correlated.Empty {
+		return func() {}
+	}
+	var total int64
+	for _, part := range p.Parts {
+		total += part.People
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		t := time.NewTicker(500 * time.Millisecond)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				if n, err := r.store.Count(ctx); err == nil {
+					r.o.Progress("signing and writing", n, total)
+				}
+			}
+		}
+	}()
+	return func() { cancel(); <-ended }
 }
 
 // moveHead makes the run's snapshot the current one.
@@ -385,7 +419,7 @@ func (r *runner) acquire(ctx context.Context) (f sinks.Fence, err error) {
 		if r.o.Now().After(deadline) {
 			return f, fmt.Errorf("sync: %w: it is alive; try again when it has ended", sinks.ErrHeld)
 		}
-		r.o.Progress("waiting for another run to end")
+		r.o.Progress("waiting for another run to end", 0, -1)
 		select {
 		case <-ctx.Done():
 			return f, fmt.Errorf("sync: take the lease: %w", context.Cause(ctx))
@@ -519,7 +553,7 @@ func (r *runner) resume(ctx context.Context) (resumed []string, err error) {
 		case Running:
 			rec.Outcome = Abandoned
 		case Sealed:
-			r.o.Progress("finishing run " + rec.Run)
+			r.o.Progress("finishing run "+rec.Run, 0, -1)
 			j := r.job
 			j.Run, j.Base = rec.Run, rec.Base
 			err = r.apply(ctx, j, &rec)

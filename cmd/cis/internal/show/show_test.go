@@ -95,7 +95,7 @@ func TestJSONIsDeterministic(t *testing.T) {
 func TestProgressIsSilentWithoutTerminal(t *testing.T) {
 	var b strings.Builder
 	p := NewProgress(&b, "reading", 10)
-	p.Add(3)
+	p.Set(3)
 	p.Set(10)
 	p.Close()
 	if b.Len() != 0 {
