@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/go-json-experiment/json"
-
 	"example.org/cis/pipelines/failpoint"
 	"example.org/cis/pipelines/snapshots"
 	"example.org/cis/sinks"
@@ -65,6 +63,12 @@ func extract(ctx context.Context, e *env, i int) (extracted, error) {
 	}
 	defer src.Close()
 	x := &extraction{e: e, source: s, prev: prev, payload: payload, ids: map[snapshot.Short]bool{}, shared: map[snapshot.Short]string{}}
+	if base := world.Source(s.Name); base != nil {
+		if x.waiting, err = e.blobs.Open(ctx, base.Waiting); err != nil {
+			return out, fmt.Errorf("sync: open %s: %w", base.Waiting, err)
+		}
+		defer x.waiting.Close()
+	}
 	out.Certificate, err = src.Extract(ctx, x)
 	if err != nil {
 		return out, fmt.Errorf("sync: extract %s: %w", s.Name, err)
@@ -99,6 +103,7 @@ type extraction struct {
 	source  Source
 	prev    snapshot.Records
 	payload sinks.BlobWriter
+	waiting sinks.Blob // what the base kept of records that attach to nobody
 
 	rows, rejected int64
 	seen           []snapshot.Record
@@ -138,12 +143,17 @@ func (x *extraction) Observation(o people.Observation) error {
 		}
 		r.Person = id
 	}
-	o.SeenAt = x.e.Clock
 	before := x.out.Len()
-	if err := json.MarshalWrite(&x.out, &o); err != nil {
-		return fmt.Errorf("sync: spill %s: %w", x.source.Name, err)
+	if known && old.Hash == r.Hash && old.Length > 0 { // it waits, and says what it said: so since then
+		body, err := readPayload(x.waiting, old.Offset, old.Length)
+		if err != nil {
+			return err
+		}
+		x.out.Write(body)
+	} else {
+		o.SeenAt = x.e.Clock
+		x.out.Write(append(o.AppendJSON(x.out.AvailableBuffer()), '\n'))
 	}
-	x.out.WriteByte('\n')
 	r.Offset, r.Length = x.offset, uint32(x.out.Len()-before)
 	x.offset += uint64(r.Length)
 	x.seen = append(x.seen, r)

@@ -1,6 +1,6 @@
 // Package synctest runs whole syncs in tests: real connectors on files, a
-// vault in SQLite, blobs and keys in directories, and a clock that stands
-// still until it is told otherwise.
+// vault in SQLite, keys in a directory, blobs in memory unless they are asked
+// for on disk, and a clock that stands still until it is told otherwise.
 //
 // A [World] is one company in a temporary folder. A [Story] is what happens to
 // a company day by day, written as a txtar file that a domain expert can read
@@ -68,7 +68,7 @@ type World struct {
 	Catalogue  *catalogue.Catalogue
 
 	now   atomic.Pointer[time.Time]
-	blobs *blobdir.Blobs
+	blobs sinks.Blobs
 	store sinks.Store // opened once, by Store
 }
 
@@ -88,6 +88,7 @@ func New(t testing.TB) *World {
 		LDAP:      ldap.Config{Name: "people", File: filepath.Join(dir, PeopleFile)},
 		HRIS:      hris.Config{Name: "workers", File: filepath.Join(dir, WorkersFile)},
 		Catalogue: catalogue.Default(),
+		blobs:     new(Memory),
 	}
 	w.At(time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC))
 	random := rand.NewChaCha8([32]byte{1})
@@ -96,11 +97,6 @@ func New(t testing.TB) *World {
 			t.Fatal(err)
 		}
 	}
-	var err error
-	if w.blobs, err = blobdir.Open(filepath.Join(dir, "blobs")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.blobs.Close() })
 	day := int64(24 * time.Hour / time.Second)
 	w.Job = sync.Job{
 		Vault: filepath.Join(dir, "vault.db"), Blobs: "blobs", Work: "blobs", Keys: filepath.Join(dir, "keys"),
@@ -184,6 +180,17 @@ func (w *World) Sync(ctx context.Context, at time.Time, change ...func(*sync.Job
 		f(&j, &o)
 	}
 	return sync.Run(ctx, j, o)
+}
+
+// OnDisk makes the world keep its blobs in Dir from now on.
+func (w *World) OnDisk(t testing.TB) {
+	t.Helper()
+	b, err := blobdir.Open(filepath.Join(w.Dir, "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	w.blobs = b
 }
 
 // FirstLoad lets the first run on an empty vault through.
