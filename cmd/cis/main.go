@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -19,6 +20,12 @@ import (
 )
 
 func main() {
+	// Data streams through: little of what was allocated is still in use a
+	// moment later, so a larger heap costs little memory and saves a tenth of
+	// the CPU. GOGC overrules this, and GOMEMLIMIT bounds it.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if beamrun.Worker(os.Args[1:]) {
