@@ -9,6 +9,7 @@ import (
 
 	"example.org/cis/transforms/catalogue"
 	"example.org/cis/transforms/merge"
+	"example.org/cis/transforms/normalize"
 	"example.org/cis/transforms/people"
 )
 
@@ -60,6 +61,8 @@ type Applied struct {
 // operation has moved and is left.
 //
 // Every write sets last_modified to now, and active is signed anew with it.
+// The dates of all that needs a signature are brought into people.TimeFormat,
+// in which alone they can be signed; a date that says nothing becomes now.
 func Apply(c *catalogue.Catalogue, stored *people.Profile, operations []people.Operation, now time.Time) Applied {
 	var out Applied
 	if stored == nil {
@@ -69,10 +72,11 @@ func Apply(c *catalogue.Catalogue, stored *people.Profile, operations []people.O
 	}
 	stamp := now.UTC().Format(people.TimeFormat)
 	put := func(path people.Path, a people.Attribute, by people.Publisher) {
-		out.Profile.Set(path, a)
 		if a.Signature.Publisher.Value == "" && !a.Value.IsNull() {
+			a.Metadata.Created, a.Metadata.LastModified = date(a.Metadata.Created, stamp), date(a.Metadata.LastModified, stamp)
 			out.Changed, out.Publishers = append(out.Changed, path), append(out.Publishers, by)
 		}
+		out.Profile.Set(path, a)
 	}
 	for _, o := range operations {
 		if slices.ContainsFunc(o.Changes, func(ch people.Change) bool { return moved(out.Profile, ch) }) {
@@ -91,16 +95,27 @@ func Apply(c *catalogue.Catalogue, stored *people.Profile, operations []people.O
 	if len(out.Done) == 0 {
 		return out
 	}
-	if a, ok := out.Profile.Find(people.LastModified); ok {
-		put(people.LastModified, set(c, a, people.Change{Path: people.LastModified, Publisher: people.CIS,
-			New: people.Content{Value: people.StringValue(stamp), Display: a.Metadata.Display, Verified: true}}, stamp), people.CIS)
+	a, ok := out.Profile.Find(people.LastModified)
+	if !ok {
+		a = c.Null(people.LastModified)
 	}
+	put(people.LastModified, set(c, a, people.Change{Path: people.LastModified, Publisher: people.CIS,
+		New: people.Content{Value: people.StringValue(stamp), Display: a.Metadata.Display, Verified: true}}, stamp), people.CIS)
 	if a, ok := out.Profile.Find(people.Active); ok && !a.Value.IsNull() && !slices.Contains(out.Changed, people.Active) {
 		// A store may hold an active that somebody else signed; cis signs it with every write.
 		a.Signature.Publisher = people.Mark{Alg: a.Signature.Publisher.Alg, Typ: "JWS", Name: string(people.CIS)}
 		put(people.Active, a, people.CIS)
 	}
 	return out
+}
+
+// date returns an older form of a date in the one that is written here.
+func date(s, otherwise string) string {
+	d, err := normalize.Timestamp(s)
+	if err != nil {
+		return otherwise
+	}
+	return d
 }
 
 func moved(p *people.Profile, ch people.Change) bool {
