@@ -1,6 +1,15 @@
 package sync
 
-// The steps as functions, for tests that carry them out by hand.
+// The steps as functions, and what they hand on, for tests that carry them out
+// by hand.
+type (
+	Extracted  = extracted
+	Correlated = correlated
+	PlanPart   = planPart
+	Applied    = applied
+	Finished   = finished
+)
+
 var (
 	OpenStep     = open
 	MakeVaultKey = makeVaultKey
@@ -10,7 +19,6 @@ var (
 	Seal         = seal
 	ApplyPart    = apply
 	Finish       = finish
-	Encode       = encode
 )
 
 // PartSize is how many candidates a part of a plan has.
