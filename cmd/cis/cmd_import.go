@@ -70,11 +70,13 @@ func (c importCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer store.Close()
 	im := &importer{command: c, store: store, catalogue: cat, now: p.now, result: importResult{SetAside: []importProblem{}}}
-	if im.fence, err = store.Acquire(ctx, "pipelines", holder(), time.Minute); err != nil {
+	held, fence, end, err := sync.HoldLease(ctx, store, sync.Options{Holder: holder(), Dead: dead, Now: p.now})
+	if err != nil {
 		return fmt.Errorf("cis: import: %w", err)
 	}
-	defer store.Release(context.WithoutCancel(ctx), im.fence)
-	if err := im.read(ctx, in); err != nil {
+	defer end()
+	im.fence = fence
+	if err := im.read(held, in); err != nil {
 		return err
 	}
 	err = p.print(im.result, func(w io.Writer) error {
@@ -150,7 +152,7 @@ func (im *importer) read(ctx context.Context, in io.Reader) error {
 }
 
 func (im *importer) flush(ctx context.Context) error {
-	if err := im.store.Renew(ctx, im.fence, time.Minute); err != nil {
+	if err := context.Cause(ctx); err != nil { // interrupted, or the lease is lost
 		return fmt.Errorf("cis: import: %w", err)
 	}
 	ids := make([]people.ID, len(im.batch))

@@ -103,7 +103,7 @@ func (p *program) sync(ctx context.Context, job sync.Job, options sync.Options) 
 	}
 	rec, err := sync.Run(ctx, job, options)
 	progress.Close()
-	if errors.Is(err, sync.ErrKeys) {
+	if errors.Is(err, sync.ErrKeys) || errors.Is(err, sync.ErrEarlier) {
 		err = usageError{err}
 	}
 	return rec, err

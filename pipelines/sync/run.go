@@ -103,13 +103,6 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// The lease of all pipelines that write people, and its times.
-const (
-	lease     = "pipelines"
-	leaseTTL  = time.Minute
-	heartbeat = 15 * time.Second
-)
-
 // Run carries out one sync: it finishes what a dead run left, then extracts,
 // plans, judges, applies, and records. Job.Run, Wall, Base and Fence are
 // filled in. A Record comes back with an error too, if there was a run.
@@ -161,7 +154,7 @@ func (r *runner) run(ctx context.Context) (rec Record, err error) {
 		Reason: r.job.Reason, Holder: r.o.Holder, Operations: zero(), Held: map[people.Class]int64{}, Sources: map[string]SourceRecord{}}
 	random := func(b []byte) error { _, err := io.ReadFull(r.o.Random, b); return err }
 	if r.o.DryRun {
-		if r.job.Base, err = Head(ctx, r.store); err != nil {
+		if r.job.Base, err = r.base(ctx); err != nil {
 			return rec, err
 		}
 		err = r.plan(ctx, &rec)
@@ -173,19 +166,20 @@ func (r *runner) run(ctx context.Context) (rec Record, err error) {
 	if err := makeVaultKey(ctx, r.store, random); err != nil {
 		return rec, err
 	}
-	if r.job.Fence, err = r.acquire(ctx); err != nil {
+	ctx, fence, end, err := HoldLease(ctx, r.store, r.o)
+	if err != nil {
 		return rec, err
 	}
+	defer end()
+	r.job.Fence = fence
 	failpoint.Hit("lease.taken")
-	ctx, stop := r.beat(ctx)
-	defer stop()
 	if err := r.store.Subscribers(ctx, r.o.Subscribers); err != nil {
 		return rec, fmt.Errorf("sync: subscribers: %w", err)
 	}
 	if rec.Resumed, err = r.resume(ctx); err != nil {
 		return rec, err
 	}
-	if r.job.Base, err = Head(ctx, r.store); err != nil {
+	if r.job.Base, err = r.base(ctx); err != nil {
 		return rec, err
 	}
 	rec.Base = r.job.Base
@@ -380,6 +374,27 @@ func (r *runner) moveHead(ctx context.Context, j Job) error {
 	return nil
 }
 
+// base returns the run whose snapshot this one starts from. A run must not be
+// earlier than it: what the sources say now would count as older than what
+// they said then, and be lost.
+func (r *runner) base(ctx context.Context) (string, error) {
+	head, err := Head(ctx, r.store)
+	if err != nil || head == "" {
+		return head, err
+	}
+	var m snapshots.Manifest
+	if err := snapshots.ReadJSON(ctx, r.blobs, snapshots.Dir(head)+"manifest.json", &m); err != nil {
+		return "", err
+	}
+	if r.job.Clock.Before(m.Clock) {
+		return "", fmt.Errorf("sync: %w: the last run's time was %s", ErrEarlier, m.Clock.Format(time.RFC3339))
+	}
+	return head, nil
+}
+
+// ErrEarlier is returned when a run's time is before that of the last one.
+var ErrEarlier = errors.New("this run's time is before the last run's")
+
 // Head returns the run whose snapshot is current, "" if there is none.
 func Head(ctx context.Context, l sinks.Ledger) (string, error) {
 	d, err := l.Doc(ctx, "snapshot", "head")
@@ -390,109 +405,6 @@ func Head(ctx context.Context, l sinks.Ledger) (string, error) {
 		return "", fmt.Errorf("sync: read the head: %w", err)
 	}
 	return string(d.Body), nil
-}
-
-// acquire takes the lease. Who takes it or waits for it is noted first, so
-// that the lease of one that was killed at any time is free at once; another
-// one is waited for, for as long as it can last without a heartbeat.
-func (r *runner) acquire(ctx context.Context) (f sinks.Fence, err error) {
-	if _, err := r.store.Put(ctx, r.holder()); err != nil && !errors.Is(err, sinks.ErrConflict) {
-		return f, fmt.Errorf("sync: note who takes the lease: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			r.leave(ctx)
-		}
-	}()
-	deadline := r.o.Now().Add(leaseTTL + 5*time.Second)
-	for {
-		if err := r.dismiss(ctx); err != nil {
-			return f, err
-		}
-		f, err := r.store.Acquire(ctx, lease, r.o.Holder, leaseTTL)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, sinks.ErrHeld) {
-			return f, fmt.Errorf("sync: take the lease: %w", err)
-		}
-		if r.o.Now().After(deadline) {
-			return f, fmt.Errorf("sync: %w: it is alive; try again when it has ended", sinks.ErrHeld)
-		}
-		r.o.Progress("waiting for another run to end", 0, -1)
-		select {
-		case <-ctx.Done():
-			return f, fmt.Errorf("sync: take the lease: %w", context.Cause(ctx))
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
-// holder is the note of this process.
-func (r *runner) holder() sinks.Doc { return sinks.Doc{Kind: "holder", Key: r.o.Holder} }
-
-// leave takes the note of this process back. One that stays does no harm:
-// whoever finds the process dead removes it.
-func (r *runner) leave(ctx context.Context) {
-	d := r.holder()
-	d.Version = 1
-	_ = r.store.Remove(context.WithoutCancel(ctx), d)
-}
-
-// dismiss frees the lease of holders that are dead.
-func (r *runner) dismiss(ctx context.Context) error {
-	notes, err := r.store.Docs(ctx, "holder", "", 1000)
-	if err != nil {
-		return fmt.Errorf("sync: who has the lease: %w", err)
-	}
-	for _, d := range notes {
-		if d.Key == r.o.Holder || r.o.Dead == nil || !r.o.Dead(d.Key) {
-			continue
-		}
-		// Whoever has the lease can take it again, and so give it up.
-		f, err := r.store.Acquire(ctx, lease, d.Key, leaseTTL)
-		if err == nil {
-			err = r.store.Release(ctx, f)
-		} else if errors.Is(err, sinks.ErrHeld) {
-			err = nil // somebody else has it
-		}
-		if err == nil {
-			err = r.store.Remove(ctx, d)
-		}
-		if err != nil {
-			return fmt.Errorf("sync: free the lease of a dead process: %w", err)
-		}
-	}
-	return nil
-}
-
-// beat renews the lease until stop is called. When it is lost, the context is
-// cancelled: whoever lost it must not write.
-func (r *runner) beat(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		t := time.NewTicker(heartbeat)
-		defer t.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-				if err := r.store.Renew(ctx, r.job.Fence, leaseTTL); errors.Is(err, sinks.ErrFenced) {
-					cancel(err)
-					return
-				}
-			}
-		}
-	}()
-	return ctx, func() {
-		cancel(nil)
-		<-done
-		_ = r.store.Release(context.WithoutCancel(ctx), r.job.Fence) // it expires by itself
-		r.leave(ctx)
-	}
 }
 
 // put writes the run's record and returns its version. Runs that have not
