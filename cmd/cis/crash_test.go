@@ -1,0 +1,298 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	stdsync "sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.org/cis/pipelines/failpoint"
+	"example.org/cis/sinks"
+	"example.org/cis/sinks/sqlite"
+)
+
+// TestCrash proves the promise of a run: killed at any instant, and simply
+// run again, it leaves what a run leaves that nobody killed, in the vault, in
+// the outbox, in the history and in what the next day starts from.
+//
+// CIS_CRASH_TRIALS is how many kills at random there are (default 40, and 200
+// if CIS_TEST_SLOW is set); with 200 or more, the other trials are many more as
+// well. CIS_CRASH_SEED repeats the random choices of a failure, as far as a
+// clock lets them be repeated.
+func TestCrash(t *testing.T) {
+	trials, seed := 40, uint64(time.Now().UnixNano())
+	if os.Getenv("CIS_TEST_SLOW") != "" {
+		trials = 200
+	}
+	var err error
+	if v := os.Getenv("CIS_CRASH_TRIALS"); v != "" {
+		if trials, err = strconv.Atoi(v); err != nil {
+			t.Fatalf("CIS_CRASH_TRIALS: %v", err)
+		}
+	}
+	if v := os.Getenv("CIS_CRASH_SEED"); v != "" {
+		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
+			t.Fatalf("CIS_CRASH_SEED: %v", err)
+		}
+	}
+	t.Logf("CIS_CRASH_TRIALS=%d CIS_CRASH_SEED=%d", trials, seed)
+	l := newLab(t)
+	if testing.Short() {
+		l.prepareFew(t)
+		for _, place := range []string{"run.recorded", "apply.committed", "snapshot.head"} {
+			l.trial(t, place, func(t *testing.T, random *rand.Rand) {
+				d := l.days[0]
+				dir := copyFolder(t, d.folder)
+				l.run(t, place, in(dir, d.sync...), killed)
+				l.finish(t, d, dir)
+			})
+		}
+		return
+	}
+	l.prepare(t)
+	l.seed = seed
+	often := trials >= 200
+	t.Run("at each place", func(t *testing.T) { l.atEachPlace(t, often) })
+	t.Run("in many parts", func(t *testing.T) { l.inManyParts(t, often) })
+	t.Run("twice", func(t *testing.T) { l.twice(t, often) })
+	t.Run("at random", func(t *testing.T) { l.atRandom(t, trials) })
+	t.Run("interrupted", func(t *testing.T) { l.interrupted(t, max(2, trials/8)) })
+	t.Run("while another waits", func(t *testing.T) { l.whileAnotherWaits(t, max(1, trials/20)) })
+	t.Run("two at once", func(t *testing.T) { l.twoAtOnce(t, max(1, trials/10)) })
+}
+
+// trial runs one trial beside at most one other, with random choices that
+// depend on the seed and the name alone.
+func (l *lab) trial(t *testing.T, name string, do func(t *testing.T, random *rand.Rand)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		l.slots <- struct{}{}
+		defer func() { <-l.slots }()
+		h := fnv.New64()
+		h.Write([]byte(t.Name()))
+		do(t, rand.New(rand.NewPCG(l.seed, h.Sum64())))
+		if t.Failed() {
+			t.Logf("CIS_CRASH_SEED=%d", l.seed)
+		}
+	})
+}
+
+// atEachPlace kills at the failpoints, at the first passage and at later ones.
+func (l *lab) atEachPlace(t *testing.T, often bool) {
+	days, most := []*crashDay{l.day(t, "first load"), l.day(t, "held ends, chained uids")}, 2
+	if often {
+		days, most = l.days, 20
+	}
+	var passed stdsync.Map
+	t.Run("of", func(t *testing.T) {
+		for _, d := range days {
+			for _, place := range failpoint.Names() {
+				l.trial(t, d.name+"/"+place, func(t *testing.T, _ *rand.Rand) {
+					for n := 1; n <= most; n++ {
+						dir := copyFolder(t, d.folder)
+						if l.run(t, fmt.Sprintf("%s:%d", place, n), in(dir, d.sync...), killed, d.code).ProcessState.Exited() {
+							return // it is not passed so often
+						}
+						passed.Store(place, true)
+						l.finish(t, d, dir)
+					}
+				})
+			}
+		}
+	})
+	for _, place := range failpoint.Names() {
+		if _, ok := passed.Load(place); !ok && !t.Failed() {
+			t.Errorf("no run passed %s", place)
+		}
+	}
+}
+
+// inManyParts kills a first load whose plan has parts, in and between them.
+func (l *lab) inManyParts(t *testing.T, often bool) {
+	const n = 1050 // one part is 1,000
+	dir := filepath.Join(t.TempDir(), "company")
+	l.run(t, "", []string{"synth", dir, "--people", fmt.Sprint(n)}, 0)
+	many := &lab{program: l.program, slots: l.slots}
+	many.add(t, &crashDay{name: "many", folder: dir, sync: firstLoad(), next: synthDay(t, n, 1), tomorrow: at(1)})
+	d := many.days[0]
+	places := []string{"apply.part:1"}
+	if often {
+		places = append(places, "plan.part:2", "apply.committed:5", "apply.commit:9", "apply.committed:17", "apply.part:2")
+	}
+	for _, place := range places {
+		l.trial(t, place, func(t *testing.T, _ *rand.Rand) {
+			dir := copyFolder(t, d.folder)
+			l.run(t, place, in(dir, d.sync...), killed)
+			l.finish(t, d, dir)
+		})
+	}
+}
+
+// twice kills a run, and the one that finishes it as well.
+func (l *lab) twice(t *testing.T, often bool) {
+	d, every := l.day(t, "held ends, chained uids"), 36
+	if often {
+		every = 2
+	}
+	for i, first := range failpoint.Names() {
+		for k, second := range failpoint.Names() {
+			if (5*i+7*k)%every != 0 {
+				continue
+			}
+			l.trial(t, first+", "+second, func(t *testing.T, _ *rand.Rand) {
+				dir := copyFolder(t, d.folder)
+				l.run(t, first, in(dir, d.sync...), killed)
+				l.run(t, second, in(dir, d.sync...), killed, d.code)
+				l.finish(t, d, dir)
+			})
+		}
+	}
+}
+
+// atRandom kills up to three runs in a row at any time.
+func (l *lab) atRandom(t *testing.T, trials int) {
+	for i := range trials {
+		d := l.days[i%len(l.days)]
+		l.trial(t, fmt.Sprintf("%s/%d", d.name, i), func(t *testing.T, random *rand.Rand) {
+			dir := copyFolder(t, d.folder)
+			for range 1 + random.IntN(3) {
+				after := upTo(random, d.took)
+				p := l.start(t, "", in(dir, d.sync...)...)
+				time.AfterFunc(after, func() { p.Process.Kill() })
+				if code := p.wait(t); code != killed && code != d.code {
+					t.Fatalf("ended with %d: %s", code, p.complaint.String())
+				}
+				t.Logf("killed after %v", after)
+			}
+			l.finish(t, d, dir)
+		})
+	}
+}
+
+// interrupted ends runs politely: they say so, and leave at once.
+func (l *lab) interrupted(t *testing.T, trials int) {
+	for i := range trials {
+		d, sig := l.days[i%len(l.days)], []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}[i%2]
+		l.trial(t, fmt.Sprintf("%s/%s %d", d.name, sig, i), func(t *testing.T, random *rand.Rand) {
+			dir := copyFolder(t, d.folder)
+			p := l.start(t, "", in(dir, d.sync...)...)
+			p.reach(dir)
+			after := upTo(random, d.took/2)
+			timer := time.AfterFunc(after, func() { p.Process.Signal(sig) })
+			defer timer.Stop()
+			switch code := p.wait(t); {
+			case code == exitFailed && p.complaint.String() == "cis: interrupted\n":
+				s := openLedger(t, dir)
+				if docs, err := s.Docs(t.Context(), "holder", "", 10); err != nil || len(docs) != 0 {
+					t.Errorf("the lease was not given back: %v, %v", docs, err)
+				}
+				check(t, s.Close())
+			case code != d.code:
+				t.Fatalf("interrupted after %v, it ended with %d: %s", after, code, p.complaint.String())
+			}
+			l.finish(t, d, dir)
+		})
+	}
+}
+
+// reach waits until the run has begun to work, or has ended.
+func (p *process) reach(dir string) {
+	for {
+		if begun, err := os.ReadDir(filepath.Join(dir, "cis-blobs", "runs")); err == nil && len(begun) > 0 {
+			return
+		}
+		select {
+		case <-p.ended:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func openLedger(t *testing.T, dir string) sinks.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), filepath.Join(dir, "cis.db"), sqlite.Options{ReadOnly: true})
+	check(t, err)
+	return s
+}
+
+// whileAnotherWaits stops a run in its work, lets another wait for it, and
+// kills either.
+func (l *lab) whileAnotherWaits(t *testing.T, trials int) {
+	for i := range trials {
+		for _, who := range []string{"the first", "the second"} {
+			d := l.days[(i+len(l.days)-1)%len(l.days)]
+			l.trial(t, fmt.Sprintf("%s/%s is killed %d", d.name, who, i), func(t *testing.T, random *rand.Rand) {
+				dir := copyFolder(t, d.folder)
+				first := l.start(t, "", in(dir, d.sync...)...)
+				first.reach(dir)
+				time.Sleep(upTo(random, d.took/2))
+				first.signal(t, syscall.SIGSTOP)
+				second := l.start(t, "", in(dir, d.sync...)...)
+				// Now it waits: for the lease, or, if the first was stopped in
+				// the midst of a transaction, for that; or the first had ended
+				// before it was stopped, and then it is no use to wait.
+				s := openLedger(t, dir)
+				for began := time.Now(); time.Since(began) < time.Second; time.Sleep(5 * time.Millisecond) {
+					docs, err := s.Docs(t.Context(), "holder", "", 10)
+					check(t, err)
+					if len(docs) == 2 {
+						break
+					}
+				}
+				check(t, s.Close())
+				victim, survivor := first, second
+				if who == "the second" {
+					victim, survivor = second, first
+				}
+				victim.signal(t, syscall.SIGKILL)
+				if code := victim.wait(t); code != killed && code != d.code {
+					t.Fatalf("the one that was killed ended with %d: %s", code, victim.complaint.String())
+				}
+				if who == "the second" {
+					first.signal(t, syscall.SIGCONT)
+				}
+				if code := survivor.wait(t); code != d.code {
+					t.Fatalf("the one that was not killed ended with %d: %s", code, survivor.complaint.String())
+				}
+				l.finish(t, d, dir)
+			})
+		}
+	}
+}
+
+// twoAtOnce starts two runs together, and kills one of every other two.
+func (l *lab) twoAtOnce(t *testing.T, trials int) {
+	for i := range trials {
+		d := l.days[i%len(l.days)]
+		l.trial(t, fmt.Sprintf("%s/%d", d.name, i), func(t *testing.T, random *rand.Rand) {
+			dir := copyFolder(t, d.folder)
+			both := []*process{l.start(t, "", in(dir, d.sync...)...), l.start(t, "", in(dir, d.sync...)...)}
+			want := []int{d.code}
+			if (i+i/len(l.days))%2 == 1 {
+				time.AfterFunc(upTo(random, 2*d.took), func() { both[0].Process.Kill() })
+				want = append(want, killed)
+			}
+			for _, p := range both {
+				if code := p.wait(t); !slices.Contains(want, code) {
+					t.Errorf("ended with %d: %s", code, p.complaint.String())
+				}
+			}
+			l.finish(t, d, dir)
+		})
+	}
+}
+
+func upTo(random *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(random.Int64N(int64(d)))
+}
