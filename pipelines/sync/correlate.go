@@ -275,7 +275,7 @@ func (c *correlation) observation(ctx context.Context, i int, r snapshot.Record)
 	if err != nil {
 		return o, err
 	}
-	if err := json.Unmarshal(b, &o); err != nil {
+	if o, err = people.ParseObservation(b); err != nil {
 		return o, fmt.Errorf("sync: decode an observation of %s: %w", c.e.Sources[i].Name, err)
 	}
 	return o, nil

@@ -199,8 +199,8 @@ func (p *proposer) person(c candidate, s sinks.Stored) (people.Proposal, error) 
 		if err != nil {
 			return prop, err
 		}
-		var o people.Observation
-		if err := json.Unmarshal(body, &o); err != nil {
+		o, err := people.ParseObservation(body)
+		if err != nil {
 			return prop, fmt.Errorf("sync: decode an observation of %s: %w", e.Sources[l.Source].Name, err)
 		}
 		prop.Noted = merge.Fold(&in.Evidence, o) || prop.Noted
@@ -252,7 +252,7 @@ func unpackEvidence(packed []byte) (e people.Evidence, err error) {
 	if err != nil {
 		return e, err
 	}
-	if err := json.Unmarshal(body, &e); err != nil {
+	if e, err = people.ParseEvidence(body); err != nil {
 		return e, fmt.Errorf("evidence: %w", err)
 	}
 	return e, nil
@@ -324,8 +324,8 @@ func (p *Plan) EachProposal(ctx context.Context, b sinks.Blobs, part int, yield 
 		if err != nil {
 			return fmt.Errorf("sync: read plan: %w", err)
 		}
-		var prop people.Proposal
-		if err := json.Unmarshal(line, &prop); err != nil {
+		prop, err := people.ParseProposal(line)
+		if err != nil {
 			return fmt.Errorf("sync: decode plan: %w", err)
 		}
 		if err := yield(prop); err != nil {

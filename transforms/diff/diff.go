@@ -111,6 +111,9 @@ func Apply(c *catalogue.Catalogue, stored *people.Profile, operations []people.O
 
 // date returns an older form of a date in the one that is written here.
 func date(s, otherwise string) string {
+	if s == otherwise { // most are of this very write
+		return s
+	}
 	d, err := normalize.Timestamp(s)
 	if err != nil {
 		return otherwise

@@ -2,6 +2,7 @@ package people_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,39 @@ func TestAppendIsMarshal(t *testing.T) {
 				t.Fatalf("%T: got\n%s\nwant\n%s", doc, got, want)
 			}
 		}
+		reads(t, p.AppendJSON(nil), people.ParseProposal)
+		reads(t, append(p.Evidence.AppendJSON(nil), '\n'), people.ParseEvidence)
+		reads(t, o.AppendJSON(nil), people.ParseObservation)
 	})
+}
+
+// reads checks that parse reads what json.Unmarshal does.
+func reads[T any](t interface{ Fatalf(string, ...any) }, b []byte, parse func([]byte) (T, error)) {
+	var want T
+	wantErr := json.Unmarshal(b, &want)
+	got, err := parse(b)
+	if (err == nil) != (wantErr == nil) || err == nil && !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s\ngot %+v, %v\nwant %+v, %v", b, got, err, want, wantErr)
+	}
+}
+
+func FuzzParseProposal(f *testing.F) {
+	for _, s := range []string{
+		`{"person":"","base":0,"evidence":{}}`,
+		`{"person":"0009c0cb-7a46-50c8-8c46-2597e6c1a7b2","base":-1,"operations":[{"class":"create","source":"ldap","changes":[{"path":"a","old":{"value":null,"verified":true},` +
+			`"new":{"value":{"k":"v","l":null},"display":"staff","verified":false},"publisher":"ldap","rule":"creator","since":"2026-03-02T06:00:00Z"}]}],"evidence":{},"noted":true,"reindex":true,"active":true}` + "\n",
+		`{"person":"","base":1,"operations":[],"evidence":{"observations":[{"publisher":"hris","record":"\"\\","keys":[{"scheme":"email","value":"é"}],"lifecycle":"present",` +
+			`"claims":[{"path":"a","empty":true,"value":[],"unverified":true,"since":"2026-03-02T06:00:00.5Z"},{"path":"b","value":true},{"path":"c","value":"\u0041"}],"seen_at":"2026-03-02T06:00:00+01:00","place":"x"}],` +
+			`"former":["a"],"cleared":[{"path":"a","publisher":"ldap","at":"2026-03-02T06:00:00Z"}]}}`,
+		`{"person":"","base":0,"evidence":{"cleared":[{"path":"a","publisher":"ldap","at":""}]}}`,
+		`{"person":"","base":0,"evidence":{"cleared":[{"path":"a","publisher":"ldap","at":"0000-01-01T0:00:00Z"}]}}`,
+		`{"person":"","base":01,"evidence":{}}`, `{"person":"","base":0,"evidence":{"former":[,]}}`, `{"person":"","base":0,"evidence":{"former":["a",]}}`, `{,"person":""}`,
+		`{"person":"","base":0,"evidence":{"former":["\`, `{"person":"","base":0,"evidence":{}}}`, ` {"base":0}`, `{"base":"0"}`,
+		`{"person":"","base":0,"operations":[{"class":"","source":"","changes":[{"path":"","old":{"value":{"b":"","a":""},"verified":true},"new":{"value":{"a":"","a":""},"verified":true},"publisher":"","rule":""}]}],"evidence":{}}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) { reads(t, b, people.ParseProposal) })
 }
 
 // Every character in every place of a text is written as jsontext writes it.
