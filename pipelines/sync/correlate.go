@@ -21,7 +21,8 @@ import (
 	"example.org/cis/transforms/snapshot"
 )
 
-// partSize is how many candidates one part of a plan has.
+// partSize is how many candidates one part of a plan has, unless the job says
+// otherwise.
 const partSize = 1000
 
 // A candidate is one line of a candidates blob.
@@ -448,7 +449,7 @@ func (e *env) candidates(w *snapshots.World, touched []correlate.Candidate, move
 }
 
 func (e *env) writeCandidates(ctx context.Context, list []candidate) (parts int, err error) {
-	for chunk := range slices.Chunk(list, partSize) {
+	for chunk := range slices.Chunk(list, cmp.Or(e.PartSize, partSize)) {
 		var b bytes.Buffer
 		for i := range chunk {
 			if err := json.MarshalWrite(&b, &chunk[i]); err != nil {

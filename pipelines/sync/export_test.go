@@ -21,8 +21,5 @@ var (
 	Finish       = finish
 )
 
-// PartSize is how many candidates a part of a plan has.
-const PartSize = partSize
-
 // Lease is the name of the lease of runs.
 const Lease = lease

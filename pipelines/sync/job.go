@@ -73,6 +73,8 @@ type Job struct {
 	FirstLoad bool        `json:"first_load,omitzero"`
 	Reason    string      `json:"reason,omitzero"`
 	Fence     sinks.Fence `json:"fence"`
+	// PartSize is how many people one part of a plan has; 0 is 1000.
+	PartSize int `json:"part_size,omitzero"`
 }
 
 func (j Job) dir() string { return "runs/" + j.Run + "/" }

@@ -113,12 +113,12 @@ func write(t testing.TB, w *synctest.World, accounts, rows []string) {
 // TestRunnersAgree runs the same days on the direct runner and on prism, with
 // several parts a plan: the plans and the vaults are the same to the byte.
 func TestRunnersAgree(t *testing.T) {
-	size := sync.PartSize + sync.PartSize/2
 	outcome := func(runner string) (plans []string, vault string) {
 		w := synctest.New(t)
 		w.Store(t)
+		w.Job.PartSize = 25
 		for n := range 2 {
-			company(t, w, size, n)
+			company(t, w, 80, n)
 			rec := must(t, w, day(n), synctest.FirstLoad, func(_ *sync.Job, o *sync.Options) { o.Runner = runner })
 			p, err := sync.ReadPlan(t.Context(), w.Blobs(), rec.Run)
 			if err != nil {
@@ -250,7 +250,7 @@ func (c counted) Commit(ctx context.Context, f sinks.Fence, commits []sinks.Comm
 // nobody and signs and writes nothing, whatever the size.
 func TestUnchanged(t *testing.T) {
 	w := synctest.New(t)
-	company(t, w, 200, 0)
+	company(t, w, 60, 0)
 	must(t, w, day(0), synctest.FirstLoad)
 	before := dump(t, w)
 	c := newCounted()
