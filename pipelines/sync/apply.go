@@ -502,14 +502,26 @@ func unpackRevision(packed []byte) (rev people.Revision, err error) {
 
 // refused sets aside a person whom the vault does not take.
 func (a *application) refused(p *person, err error) {
-	publisher := people.CIS
-	if len(p.prop.Evidence.Observations) > 0 {
-		publisher = p.prop.Evidence.Observations[0].Publisher
+	// The case is of the record that asks for a user_id, else of the first that asks for anything.
+	c := people.Case{Kind: "refused", Publisher: people.CIS, People: []people.ID{p.prop.Person}, FirstSeen: a.e.Clock}
+	for i, o := range p.done {
+		if i == 0 || slices.ContainsFunc(o.Changes, func(ch people.Change) bool { return ch.Path == people.UserID }) {
+			c.Publisher = o.Source
+		}
 	}
-	c := people.Case{Kind: "refused", Publisher: publisher, People: []people.ID{p.prop.Person}, Reason: "the vault did not take the person: " + err.Error(),
-		Resolve: "see who holds the user_id or username, and correct one of them", FirstSeen: a.e.Clock}
-	if errors.Is(err, sinks.ErrConflict) {
-		c.Resolve = "nothing: somebody wrote at the same time, again and again; the next run tries again"
+	if o := p.prop.Evidence.Find(c.Publisher); o != nil {
+		c.Record = o.Record
+	}
+	switch {
+	case errors.Is(err, sinks.ErrTaken):
+		c.Reason = "somebody else holds the user_id, the username or the record that the person should have"
+		c.Resolve = "see who holds it, and correct one of them"
+	case errors.Is(err, sinks.ErrTooLarge):
+		c.Reason = "the profile, or what the sources say, is too large to be kept"
+		c.Resolve = "correct the source: some value, list or number of records is far beyond the usual"
+	default:
+		c.Reason = "somebody else wrote the person at the same time, again and again"
+		c.Resolve = "nothing: the next run tries again"
 	}
 	a.out.Cases = append(a.out.Cases, c)
 	p.moved, p.done, p.commit, p.packed = append(p.moved, p.done...), nil, nil, nil
