@@ -65,9 +65,9 @@ type crashDay struct {
 // on, by what it is: everything but run ids, real times and where bytes lie.
 type world map[string]string
 
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T, seed uint64) *lab {
 	t.Helper()
-	l := &lab{program: filepath.Join(t.TempDir(), "cis"), slots: make(chan struct{}, 2)}
+	l := &lab{program: filepath.Join(t.TempDir(), "cis"), slots: make(chan struct{}, 2), seed: seed}
 	build := exec.CommandContext(t.Context(), "go", "build", "-race=false", "-o", l.program, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -145,10 +145,16 @@ func (p *process) signal(t *testing.T, s syscall.Signal) {
 func (l *lab) run(t *testing.T, failpoint string, args []string, want ...int) *process {
 	t.Helper()
 	p := l.start(t, failpoint, args...)
-	if code := p.wait(t); !slices.Contains(want, code) {
-		t.Fatalf("cis %s ended with %d, want %v: %s", strings.Join(args, " "), code, want, p.complaint.String())
-	}
+	p.waitFor(t, want...)
 	return p
+}
+
+// waitFor waits for an end with one of the codes.
+func (p *process) waitFor(t *testing.T, want ...int) {
+	t.Helper()
+	if code := p.wait(t); !slices.Contains(want, code) {
+		t.Fatalf("cis %s ended with %d, want %v: %s", strings.Join(p.Args[1:], " "), code, want, p.complaint.String())
+	}
 }
 
 // in is a command about the configuration of a folder.

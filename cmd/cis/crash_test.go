@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	stdsync "sync"
 	"syscall"
@@ -45,11 +44,11 @@ func TestCrash(t *testing.T) {
 		}
 	}
 	t.Logf("CIS_CRASH_TRIALS=%d CIS_CRASH_SEED=%d", trials, seed)
-	l := newLab(t)
+	l := newLab(t, seed)
 	if testing.Short() {
 		l.prepareFew(t)
 		for _, place := range []string{"run.recorded", "apply.committed", "snapshot.head"} {
-			l.trial(t, place, func(t *testing.T, random *rand.Rand) {
+			l.trial(t, place, func(t *testing.T, _ *rand.Rand) {
 				d := l.days[0]
 				dir := copyFolder(t, d.folder)
 				l.run(t, place, in(dir, d.sync...), killed)
@@ -59,7 +58,6 @@ func TestCrash(t *testing.T) {
 		return
 	}
 	l.prepare(t)
-	l.seed = seed
 	often := trials >= 200
 	t.Run("at each place", func(t *testing.T) { l.atEachPlace(t, often) })
 	t.Run("in many parts", func(t *testing.T) { l.inManyParts(t, often) })
@@ -122,7 +120,7 @@ func (l *lab) inManyParts(t *testing.T, often bool) {
 	const n = 1050 // one part is 1,000
 	dir := filepath.Join(t.TempDir(), "company")
 	l.run(t, "", []string{"synth", dir, "--people", fmt.Sprint(n)}, 0)
-	many := &lab{program: l.program, slots: l.slots}
+	many := &lab{program: l.program, slots: l.slots, seed: l.seed}
 	many.add(t, &crashDay{name: "many", folder: dir, sync: firstLoad(), next: synthDay(t, n, 1), tomorrow: at(1)})
 	d := many.days[0]
 	places := []string{"apply.part:1"}
@@ -169,9 +167,7 @@ func (l *lab) atRandom(t *testing.T, trials int) {
 				after := upTo(random, d.took)
 				p := l.start(t, "", in(dir, d.sync...)...)
 				time.AfterFunc(after, func() { p.Process.Kill() })
-				if code := p.wait(t); code != killed && code != d.code {
-					t.Fatalf("ended with %d: %s", code, p.complaint.String())
-				}
+				p.waitFor(t, killed, d.code)
 				t.Logf("killed after %v", after)
 			}
 			l.finish(t, d, dir)
@@ -227,48 +223,52 @@ func openLedger(t *testing.T, dir string) sinks.Store {
 }
 
 // whileAnotherWaits stops a run in its work, lets another wait for it, and
-// kills either.
+// ends either.
 func (l *lab) whileAnotherWaits(t *testing.T, trials int) {
 	for i := range trials {
-		for _, who := range []string{"the first", "the second"} {
-			d := l.days[(i+len(l.days)-1)%len(l.days)]
-			l.trial(t, fmt.Sprintf("%s/%s is killed %d", d.name, who, i), func(t *testing.T, random *rand.Rand) {
+		d := l.days[(i+len(l.days)-1)%len(l.days)]
+		l.trial(t, fmt.Sprintf("%s/the one that works is killed %d", d.name, i), func(t *testing.T, random *rand.Rand) {
+			dir := copyFolder(t, d.folder)
+			works, waits := l.meet(t, d, dir, random)
+			works.signal(t, syscall.SIGKILL)
+			works.waitFor(t, killed, d.code)
+			waits.waitFor(t, d.code)
+			l.finish(t, d, dir)
+		})
+		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
+			l.trial(t, fmt.Sprintf("%s/the one that waits is %s %d", d.name, sig, i), func(t *testing.T, random *rand.Rand) {
 				dir := copyFolder(t, d.folder)
-				first := l.start(t, "", in(dir, d.sync...)...)
-				first.reach(dir)
-				time.Sleep(upTo(random, d.took/2))
-				first.signal(t, syscall.SIGSTOP)
-				second := l.start(t, "", in(dir, d.sync...)...)
-				// Now it waits: for the lease, or, if the first was stopped in
-				// the midst of a transaction, for that; or the first had ended
-				// before it was stopped, and then it is no use to wait.
-				s := openLedger(t, dir)
-				for began := time.Now(); time.Since(began) < time.Second; time.Sleep(5 * time.Millisecond) {
-					docs, err := s.Docs(t.Context(), "holder", "", 10)
-					check(t, err)
-					if len(docs) == 2 {
-						break
-					}
-				}
-				check(t, s.Close())
-				victim, survivor := first, second
-				if who == "the second" {
-					victim, survivor = second, first
-				}
-				victim.signal(t, syscall.SIGKILL)
-				if code := victim.wait(t); code != killed && code != d.code {
-					t.Fatalf("the one that was killed ended with %d: %s", code, victim.complaint.String())
-				}
-				if who == "the second" {
-					first.signal(t, syscall.SIGCONT)
-				}
-				if code := survivor.wait(t); code != d.code {
-					t.Fatalf("the one that was not killed ended with %d: %s", code, survivor.complaint.String())
-				}
+				works, waits := l.meet(t, d, dir, random)
+				waits.signal(t, sig)
+				waits.waitFor(t, exitFailed, -int(sig), d.code)
+				works.signal(t, syscall.SIGCONT)
+				works.waitFor(t, d.code)
 				l.finish(t, d, dir)
 			})
 		}
 	}
+}
+
+// meet stops a run in its work and starts another, which waits: for the
+// lease, or, if the first was stopped in the midst of a transaction, for that.
+// If the first had ended before it was stopped, the other one need not wait.
+func (l *lab) meet(t *testing.T, d *crashDay, dir string, random *rand.Rand) (works, waits *process) {
+	t.Helper()
+	works = l.start(t, "", in(dir, d.sync...)...)
+	works.reach(dir)
+	time.Sleep(upTo(random, d.took/2))
+	works.signal(t, syscall.SIGSTOP)
+	waits = l.start(t, "", in(dir, d.sync...)...)
+	s := openLedger(t, dir)
+	defer s.Close()
+	for began := time.Now(); time.Since(began) < time.Second; time.Sleep(5 * time.Millisecond) {
+		docs, err := s.Docs(t.Context(), "holder", "", 10)
+		check(t, err)
+		if len(docs) == 2 {
+			break
+		}
+	}
+	return works, waits
 }
 
 // twoAtOnce starts two runs together, and kills one of every other two.
@@ -284,9 +284,7 @@ func (l *lab) twoAtOnce(t *testing.T, trials int) {
 				want = append(want, killed)
 			}
 			for _, p := range both {
-				if code := p.wait(t); !slices.Contains(want, code) {
-					t.Errorf("ended with %d: %s", code, p.complaint.String())
-				}
+				p.waitFor(t, want...)
 			}
 			l.finish(t, d, dir)
 		})
