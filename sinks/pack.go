@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 
@@ -15,12 +16,12 @@ const packZstd = 1
 const maxUnpacked = 64 << 20
 
 var (
-	encoders = sync.Pool{New: func() any {
+	packers = sync.Pool{New: func() any {
 		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(128<<10), zstd.WithEncoderCRC(false))
 		if err != nil {
 			panic(err) // options are constants
 		}
-		return e
+		return &packer{encoder: e}
 	}}
 	decoders = sync.Pool{New: func() any {
 		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxUnpacked))
@@ -31,12 +32,19 @@ var (
 	}}
 )
 
+// A packer packs one document after the other.
+type packer struct {
+	encoder *zstd.Encoder
+	packed  []byte // the last one
+}
+
 // Pack compresses a document (zstd, RFC 8878). Equal documents pack to equal
 // bytes under one version of this program; stores compare what is inside.
 func Pack(doc []byte) []byte {
-	e := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(e)
-	return e.EncodeAll(doc, append(make([]byte, 0, len(doc)/2+64), packZstd))
+	p := packers.Get().(*packer)
+	defer packers.Put(p)
+	p.packed = p.encoder.EncodeAll(doc, append(p.packed[:0], packZstd))
+	return bytes.Clone(p.packed)
 }
 
 // Unpack is the reverse of Pack.

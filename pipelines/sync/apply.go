@@ -228,13 +228,14 @@ func (a *application) prepare(ctx context.Context, batch []people.Proposal) ([]*
 	workers := max(2, runtime.GOMAXPROCS(0))
 	for w := range workers {
 		g.Go(func() (err error) {
+			var scratch []byte
 			for i := w; i < len(batch); i += workers {
 				s := stored[batch[i].Person]
 				if s.Revision > batch[i].Base { // this run may have written them before it died
 					list[i] = &person{prop: batch[i]}
 					err = a.retry(gctx, list[i], s)
 				} else {
-					list[i], err = a.person(gctx, batch[i], s)
+					list[i], err = a.person(gctx, batch[i], s, &scratch)
 				}
 				if err != nil {
 					return err
@@ -246,8 +247,9 @@ func (a *application) prepare(ctx context.Context, batch []people.Proposal) ([]*
 	return list, g.Wait()
 }
 
-// person turns a proposal into a commit against what is stored now.
-func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.Stored) (*person, error) {
+// person turns a proposal into a commit against what is stored now. It keeps
+// nothing of scratch, which it uses up and grows.
+func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.Stored, scratch *[]byte) (*person, error) {
 	p := &person{prop: prop}
 	through := make([]people.Operation, 0, len(prop.Operations))
 	for _, o := range prop.Operations {
@@ -290,7 +292,12 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 		res.Profile.Set(path, signed)
 		p.signatures++
 	}
-	canonical := res.Profile.AppendJSON(make([]byte, 0, 32<<10))
+	// One document is written at a time, each over the one before.
+	write := func(appendTo func([]byte) []byte) []byte {
+		*scratch = appendTo((*scratch)[:0])
+		return *scratch
+	}
+	canonical := write(res.Profile.AppendJSON)
 	if len(res.Done) > 0 || prop.Reindex {
 		p.packed = sinks.Pack(canonical)
 	}
@@ -300,7 +307,7 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 		return p, nil
 	}
 	c := &sinks.Commit{ID: prop.Person, Expect: s.Revision, Revision: s.Revision}
-	c.Observations = sinks.Pack(evidence.AppendJSON(make([]byte, 0, 8<<10)))
+	c.Observations = sinks.Pack(write(evidence.AppendJSON))
 	for _, o := range evidence.Observations {
 		c.Records = append(c.Records, people.Key{Scheme: people.ByRecord(o.Publisher), Value: o.Record})
 	}
@@ -309,7 +316,7 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 		c.Profile = p.packed
 		c.Unique, c.Lookups = Keys(res.Profile, &evidence)
 		history := people.Revision{Number: c.Revision, RecordedAt: a.e.Clock, Cause: people.Cause{Run: a.e.Run, Door: "sync", Reason: a.e.Reason}, Operations: res.Done}
-		c.History = sinks.Pack(history.AppendJSON(make([]byte, 0, 8<<10)))
+		c.History = sinks.Pack(write(history.AppendJSON))
 		if !(a.e.FirstLoad && a.plan.Correlated.Empty) { // a first load tells nobody
 			c.Notify, c.NotifyID = "update", res.Profile.Value(people.UserID).Text()
 			if s.Revision == 0 {
@@ -457,7 +464,7 @@ func (a *application) retry(ctx context.Context, p *person, s sinks.Stored) erro
 			}
 		}
 	}
-	next, err := a.person(ctx, p.prop, s)
+	next, err := a.person(ctx, p.prop, s, new([]byte))
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func Operations(decisions []merge.Decision) []people.Operation {
 		i := slices.IndexFunc(out, func(o people.Operation) bool { return o.Class == d.Class && o.Source == d.Source })
 		if i < 0 {
 			i = len(out)
-			out = append(out, people.Operation{Class: d.Class, Source: d.Source})
+			out = append(out, people.Operation{Class: d.Class, Source: d.Source, Changes: make([]people.Change, 0, len(decisions))})
 		}
 		out[i].Changes = append(out[i].Changes, d.Change)
 	}

@@ -84,6 +84,9 @@ func Authority(e *people.Evidence) people.Publisher {
 // changes stamps them.
 func Merge(in Input) ([]Decision, []people.Cleared) {
 	var out []Decision
+	if in.Stored == nil {
+		out = make([]Decision, 0, 32) // what a new person usually has
+	}
 	marks := slices.Clone(in.Evidence.Cleared)
 	m := merger{in, Authority(&in.Evidence)}
 	for i := range in.Catalogue.Attributes {
