@@ -112,11 +112,7 @@ func (p *program) sync(ctx context.Context, job sync.Job, options sync.Options) 
 // job makes the job of a configuration at a time, the zero time being now.
 // Call done when it has run.
 func (p *program) job(c *config.Config, clock time.Time, dryRun bool) (job sync.Job, o sync.Options, done func(), err error) {
-	now := p.now
-	if !clock.IsZero() {
-		now = func() time.Time { return clock }
-	}
-	p.useOpeners(now)
+	p.useOpeners()
 	done = func() {}
 	job = sync.Job{Clock: clock, Vault: c.Vault, Blobs: c.Blobs, Work: c.Blobs, Keys: c.Keys, Salt: string(c.Salt), Catalogue: c.Catalogue, Protected: c.Protected}
 	for _, s := range c.Sources {

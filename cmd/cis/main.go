@@ -38,7 +38,7 @@ func main() {
 // flags of its own. What a step needs comes with the step, as specs.
 func work() int {
 	p := &program{env: config.ParseEnv(os.Environ()), now: time.Now, random: rand.Reader}
-	p.useOpeners(p.now)
+	p.useOpeners()
 	flag.Parse()
 	if err := beamrun.Init(nil); err != nil {
 		fmt.Fprintf(os.Stderr, "cis: %s\n", err)

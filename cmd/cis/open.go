@@ -276,13 +276,13 @@ func sourceSpec(s config.Source) (string, error) {
 }
 
 // sourceOf opens a source by its spec, with the time it is to take for now.
-func (p *program) sourceOf(spec string, now func() time.Time) (connectors.Source, error) {
+func (p *program) sourceOf(spec string, now time.Time) (connectors.Source, error) {
 	var e sourceEntry
 	if err := json.Unmarshal([]byte(spec), &e); err != nil {
 		return nil, fmt.Errorf("cis: source: %w", err)
 	}
 	then := *p
-	then.now = now
+	then.now = func() time.Time { return now }
 	switch {
 	case e.LDAP != nil:
 		return then.openSource(config.Source{Type: "ldap", Config: &ldapEntry{*e.LDAP, e.Password}})
@@ -294,13 +294,13 @@ func (p *program) sourceOf(spec string, now func() time.Time) (connectors.Source
 
 // useOpeners tells the pipelines of this process how to open what specs name.
 // Sources are told the run's time, stores the real one.
-func (p *program) useOpeners(now func() time.Time) {
+func (p *program) useOpeners() {
 	spec.Use(spec.Openers{
 		Store: func(ctx context.Context, s string) (sinks.Store, error) {
 			return p.openVault(ctx, &config.Config{Vault: s}, false)
 		},
 		Blobs:  func(_ context.Context, s string) (sinks.Blobs, error) { return openBlobs(s) },
-		Source: func(_ context.Context, s string) (connectors.Source, error) { return p.sourceOf(s, now) },
+		Source: func(_ context.Context, s string, now time.Time) (connectors.Source, error) { return p.sourceOf(s, now) },
 		Signers: func(_ context.Context, s string) (map[people.Publisher]sign.Signer, error) {
 			signers, err := keydir.Signers(strings.TrimPrefix(s, "dir:"))
 			if errors.Is(err, fs.ErrNotExist) {

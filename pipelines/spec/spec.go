@@ -9,6 +9,7 @@ package spec
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"example.org/cis/connectors"
 	"example.org/cis/sinks"
@@ -19,9 +20,10 @@ import (
 
 // Openers open what specs name. Errors say which spec and never a secret.
 type Openers struct {
-	Store     func(ctx context.Context, spec string) (sinks.Store, error)
-	Blobs     func(ctx context.Context, spec string) (sinks.Blobs, error)
-	Source    func(ctx context.Context, spec string) (connectors.Source, error)
+	Store func(ctx context.Context, spec string) (sinks.Store, error)
+	Blobs func(ctx context.Context, spec string) (sinks.Blobs, error)
+	// Source opens a source that takes now for the present: the run's time.
+	Source    func(ctx context.Context, spec string, now time.Time) (connectors.Source, error)
 	Signers   func(ctx context.Context, spec string) (map[people.Publisher]sign.Signer, error)
 	Catalogue func(ctx context.Context, spec string) (*catalogue.Catalogue, error)
 	Salt      func(ctx context.Context, spec string) (string, error)

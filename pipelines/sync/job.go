@@ -128,7 +128,7 @@ func open(ctx context.Context, j Job) (*env, error) {
 func (e *env) Close() error { return e.store.Close() }
 
 func (e *env) source(ctx context.Context, i int) (connectors.Source, error) {
-	return spec.Current().Source(ctx, e.Sources[i].Spec)
+	return spec.Current().Source(ctx, e.Sources[i].Spec, e.Clock)
 }
 
 // world opens the base snapshot.

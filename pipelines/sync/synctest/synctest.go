@@ -156,7 +156,7 @@ func (w *World) Use() {
 			}
 			return b, err
 		},
-		Source: func(_ context.Context, name string) (connectors.Source, error) {
+		Source: func(_ context.Context, name string, now time.Time) (connectors.Source, error) {
 			if name == "people" {
 				return ldap.Open(w.LDAP, nil)
 			}
