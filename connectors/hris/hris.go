@@ -174,7 +174,7 @@ func Open(cfg Config, secret func(context.Context) (string, error), now func() t
 	s := &Source{cfg: cfg, mapping: newMapping(cfg.TerminationField), now: now}
 	if cfg.File != "" {
 		s.open = s.openFile
-		s.scope = []string{"file " + cfg.File}
+		s.scope = []string{"file " + filepath.Base(cfg.File)}
 		s.place = filepath.Base(cfg.File)
 		return s, nil
 	}
@@ -328,7 +328,7 @@ func (s *Source) openFile(context.Context) (io.ReadCloser, error) {
 		return r, nil
 	}
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
-		err = p.Err // "no such file or directory", without the path that the scope shows
+		err = p.Err // "no such file or directory", without the path
 	}
 	return nil, &fault{reason: "the file could not be opened: " + err.Error()}
 }
