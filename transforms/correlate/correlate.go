@@ -11,6 +11,8 @@
 //     holds its user_id, if nobody's LDAP record is theirs (an imported
 //     person). If that person has an LDAP record already, or had the user_id
 //     formerly, the uid was recycled and a human decides.
+//   - A uid that several records of one extract have is nobody's: neither a
+//     new record nor one that changed to it gets it.
 //   - An HRIS record never makes a person. Its first link may use the work
 //     mail, when exactly one HRIS record and exactly one LDAP record hold it
 //     and neither's person is linked; afterwards the mail means nothing.
@@ -130,6 +132,12 @@ func Run(w World) Result {
 		c.Links = append(c.Links, l)
 		return c
 	}
+	withdraw := func(id people.ID, source int) {
+		c := byPerson[id]
+		if c.Links = slices.DeleteFunc(c.Links, func(l Link) bool { return l.Source == source }); len(c.Links) == 0 {
+			delete(byPerson, id)
+		}
+	}
 	tables := make([][]snapshot.Record, len(w.Sources))
 	for i := range w.Sources {
 		tables[i] = advance(&w.Sources[i], w.Now, func(r snapshot.Record, gone bool) {
@@ -138,7 +146,7 @@ func Run(w World) Result {
 	}
 	for i := range w.Sources {
 		if Anchor(w.Sources[i].Publisher) {
-			res.Cases = append(res.Cases, anchor(w, i, tables[i], touch)...)
+			res.Cases = append(res.Cases, anchor(w, i, tables[i], touch, withdraw)...)
 		}
 	}
 	for i := range w.Sources {
@@ -243,7 +251,7 @@ func advance(s *Source, now time.Time, tell func(r snapshot.Record, gone bool)) 
 
 // anchor places the new records of a source that may make people, and the
 // old ones that no one could place before.
-func anchor(w World, i int, table []snapshot.Record, touch func(people.ID, Link) *Candidate) (cases []people.Case) {
+func anchor(w World, i int, table []snapshot.Record, touch func(people.ID, Link) *Candidate, withdraw func(people.ID, int)) (cases []people.Case) {
 	s := &w.Sources[i]
 	if !s.Complete {
 		return nil
@@ -265,7 +273,20 @@ func anchor(w World, i int, table []snapshot.Record, touch func(people.ID, Link)
 	}
 	for k := range table {
 		r := &table[k]
-		if r.State != snapshot.Present || !fresh(r) {
+		if r.State != snapshot.Present {
+			continue
+		}
+		if old, _ := s.Prev.Find(r.Key); !fresh(r) {
+			if r.UserID != old.UserID && holders[r.UserID] > 1 {
+				cases = append(cases, people.Case{Kind: "shared_user_id", Publisher: s.Publisher, Record: w.name(i, *r), People: ids(r.Person),
+					Reason:  "the record took a uid that another record of the source has as well; nothing of it was used",
+					Resolve: "give each record a uid of its own"})
+				withdraw(r.Person, i)
+				if old.State == snapshot.Missing {
+					old.State, old.Since, old.Due = snapshot.Present, 0, 0
+				}
+				*r = old // so that the next run looks again
+			}
 			continue
 		}
 		id := r.Person // what it would make

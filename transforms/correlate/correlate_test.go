@@ -288,6 +288,20 @@ func TestTwoRecordsOneUID(t *testing.T) {
 	})
 }
 
+// Which of two would get a uid that a third gives up must not depend on who
+// is written first: neither does, until the source says whose it is.
+func TestTwoKnownRecordsTakeOneUID(t *testing.T) {
+	story(t, nil,
+		told{day{0, []row{entry("e1", "ada"), entry("e2", "eve"), entry("e3", "joe")}, []row{}, nil},
+			[]string{"ada is new", "ada: ldap e1 linked", "eve is new", "eve: ldap e2 linked", "joe is new", "joe: ldap e3 linked"}},
+		told{day{1 * hour, []row{entry("e1", "lovelace"), entry("e2", "ada"), entry("e3", "ada")}, []row{}, nil},
+			[]string{"ada: ldap e1 changed", "case: shared_user_id ldap e2 [eve]", "case: shared_user_id ldap e3 [joe]"}},
+		told{day{2 * hour, []row{entry("e1", "lovelace"), entry("e2", "ada"), entry("e3", "ada")}, []row{}, nil},
+			[]string{"case: shared_user_id ldap e2 [eve]", "case: shared_user_id ldap e3 [joe]"}},
+		told{day{3 * hour, []row{entry("e1", "lovelace"), entry("e2", "ada"), entry("e3", "joe").says("title")}, []row{}, nil},
+			[]string{"eve: ldap e2 changed", "joe: ldap e3 changed"}})
+}
+
 func TestRecycledUID(t *testing.T) {
 	const reason = "case: recycled_user_id ldap e2 [ada]"
 	t.Run("of somebody who just left", func(t *testing.T) {
