@@ -27,9 +27,6 @@ import (
 	_ "github.com/apache/beam/sdks/v2/go/pkg/beam/runners/universal"
 )
 
-// Runners lists the names of the runners.
-func Runners() []string { return []string{"direct", "prism", "universal"} }
-
 // Init makes the process able to run pipelines, or, if it was started as a
 // worker (--worker=true), turns it into one and does not return. Beam keeps
 // its options in package flag; options ("endpoint=localhost:8099") are set

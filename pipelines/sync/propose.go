@@ -179,7 +179,6 @@ func (p *proposer) person(c candidate, s sinks.Stored) (people.Proposal, error) 
 		if in.Evidence, err = unpackEvidence(s.Observations); err != nil {
 			return prop, fmt.Errorf("sync: %s: %w", c.Person, err)
 		}
-		prop.Active = in.Stored.Value(people.Active).True()
 		in.Protected = slices.Contains(e.Protected, in.Stored.Value(people.UserID).Text()) ||
 			slices.ContainsFunc(in.Evidence.Former, func(id string) bool { return slices.Contains(e.Protected, id) })
 	}

@@ -280,16 +280,6 @@ func Keys(dir string) (sign.Keys, error) {
 	return keys, nil
 }
 
-// JWKS returns Keys in the form of a well-known document's
-// api.publishers_jwks: {"<publisher>":{"keys":[{…},…]},…}.
-func JWKS(dir string) ([]byte, error) {
-	keys, err := Keys(dir)
-	if err != nil {
-		return nil, err
-	}
-	return keys.AppendJSON(nil), nil
-}
-
 // Signers returns the key that signs of each publisher, ready for use.
 func Signers(dir string) (map[people.Publisher]sign.Signer, error) {
 	list, err := List(dir)

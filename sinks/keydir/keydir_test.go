@@ -92,10 +92,11 @@ func TestWhatIsMadeSignsAndIsPublished(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			doc, err := keydir.JWKS(dir)
+			published, err := keydir.Keys(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
+			doc := published.AppendJSON(nil)
 			keys, skipped, err := sign.ParseKeys(doc)
 			if err != nil || len(skipped) > 0 {
 				t.Fatal(err, skipped)

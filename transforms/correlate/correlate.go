@@ -35,7 +35,6 @@ package correlate
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"time"
 
@@ -393,14 +392,6 @@ func firstLink(w World, i int, tables [][]snapshot.Record, touch func(people.ID,
 		touch(r.Person, Link{Source: i, Record: *r, First: true})
 	}
 	return cases
-}
-
-// Describe says in a line what an upcoming absence is.
-func (u Upcoming) Describe() string {
-	if u.Due.IsZero() {
-		return fmt.Sprintf("missing from %s since %s", u.Source, u.Since.Format(time.RFC3339))
-	}
-	return fmt.Sprintf("missing from %s since %s, due %s", u.Source, u.Since.Format(time.RFC3339), u.Due.Format(time.RFC3339))
 }
 
 func sorted(list []people.ID) []people.ID {

@@ -497,17 +497,6 @@ func TestUnreadableEmployeeID(t *testing.T) {
 	}
 }
 
-func TestUpcomingDescribe(t *testing.T) {
-	u := correlate.Upcoming{Source: "ldap", Since: dawn}
-	if got, want := u.Describe(), "missing from ldap since 2026-03-02T08:00:00Z"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	u.Due = dawn.Add(hour)
-	if got, want := u.Describe(), "missing from ldap since 2026-03-02T08:00:00Z, due 2026-03-02T09:00:00Z"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 // history draws days on which anything may happen to a few people.
 func history(t *rapid.T) []day {
 	uids := []string{"ada", "bob", "cyd"}

@@ -19,7 +19,6 @@ func (p *Proposal) AppendJSON(b []byte) []byte {
 	o.b = p.Evidence.AppendJSON(o.key("evidence"))
 	o.flag("noted", p.Noted)
 	o.flag("reindex", p.Reindex)
-	o.flag("active", p.Active)
 	return o.close()
 }
 

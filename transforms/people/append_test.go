@@ -60,7 +60,7 @@ func TestAppendIsMarshal(t *testing.T) {
 			return people.Cleared{Path: "a", Publisher: "ldap", At: moments().Draw(t, "at")}
 		})
 		flag := func(name string) bool { return rapid.Bool().Draw(t, name) }
-		p := people.Proposal{Base: rapid.Int64().Draw(t, "base"), Operations: lists(t, operations()), Noted: flag("noted"), Reindex: flag("reindex"), Active: flag("active"),
+		p := people.Proposal{Base: rapid.Int64().Draw(t, "base"), Operations: lists(t, operations()), Noted: flag("noted"), Reindex: flag("reindex"),
 			Evidence: people.Evidence{Observations: lists(t, rapid.Just(o)), Former: lists(t, texts()), Cleared: lists(t, cleared)}}
 		copy(p.Person[:], rapid.SliceOfN(rapid.Byte(), 0, 16).Draw(t, "id"))
 		r := people.Revision{Number: p.Base, RecordedAt: moments().Draw(t, "recorded"), Operations: p.Operations,
@@ -94,7 +94,7 @@ func FuzzParseProposal(f *testing.F) {
 	for _, s := range []string{
 		`{"person":"","base":0,"evidence":{}}`,
 		`{"person":"0009c0cb-7a46-50c8-8c46-2597e6c1a7b2","base":-1,"operations":[{"class":"create","source":"ldap","changes":[{"path":"a","old":{"value":null,"verified":true},` +
-			`"new":{"value":{"k":"v","l":null},"display":"staff","verified":false},"publisher":"ldap","rule":"creator","since":"2026-03-02T06:00:00Z"}]}],"evidence":{},"noted":true,"reindex":true,"active":true}` + "\n",
+			`"new":{"value":{"k":"v","l":null},"display":"staff","verified":false},"publisher":"ldap","rule":"creator","since":"2026-03-02T06:00:00Z"}]}],"evidence":{},"noted":true,"reindex":true}` + "\n",
 		`{"person":"","base":1,"operations":[],"evidence":{"observations":[{"publisher":"hris","record":"\"\\","keys":[{"scheme":"email","value":"é"}],"lifecycle":"present",` +
 			`"claims":[{"path":"a","empty":true,"value":[],"unverified":true,"since":"2026-03-02T06:00:00.5Z"},{"path":"b","value":true},{"path":"c","value":"\u0041"}],"seen_at":"2026-03-02T06:00:00+01:00","place":"x"}],` +
 			`"former":["a"],"cleared":[{"path":"a","publisher":"ldap","at":"2026-03-02T06:00:00Z"}]}}`,

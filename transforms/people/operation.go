@@ -102,8 +102,6 @@ type Proposal struct {
 	Noted bool `json:"noted,omitzero"`
 	// Reindex says that the snapshot's row of the person is behind the vault.
 	Reindex bool `json:"reindex,omitzero"`
-	// Active is whether the person is active before the run.
-	Active bool `json:"active,omitzero"`
 }
 
 // A Revision is one entry of a person's history: what a write changed, when

@@ -55,7 +55,6 @@ func (s *scanner) proposal(p *Proposal) {
 	s.evidence(&p.Evidence)
 	p.Noted = s.may(`"noted":true`)
 	p.Reindex = s.may(`"reindex":true`)
-	p.Active = s.may(`"active":true`)
 	s.close()
 }
 

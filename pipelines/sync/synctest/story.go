@@ -96,9 +96,6 @@ func ReadStory(file string) (*Story, error) {
 	return s, nil
 }
 
-// Days are the story's days, in their order.
-func (s *Story) Days() []string { return s.days }
-
 // Clock is when the run of a day begins.
 func Clock(day string) time.Time {
 	t, err := time.Parse(time.DateOnly, day)

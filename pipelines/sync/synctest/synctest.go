@@ -14,7 +14,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -321,6 +320,3 @@ func Dump(ctx context.Context, v sinks.Vault) ([]byte, error) {
 	}
 	return out.Bytes(), nil
 }
-
-// Random is a source of randomness that is the same in every run.
-func Random(seed byte) io.Reader { return rand.NewChaCha8([32]byte{seed}) }
