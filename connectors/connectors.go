@@ -52,3 +52,12 @@ type Source interface {
 type Finder interface {
 	Find(ctx context.Context, key people.Key) (people.Observation, error)
 }
+
+// A Memory keeps what a source wants to find again at its next extract, such
+// as validators (RFC 9110 section 8.8) and what they validate. It is no truth:
+// losing it costs requests and nothing else.
+type Memory interface {
+	// Load returns what was saved last, nil if nothing was.
+	Load(ctx context.Context) ([]byte, error)
+	Save(ctx context.Context, b []byte) error
+}
