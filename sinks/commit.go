@@ -10,12 +10,14 @@ import (
 
 // The limits of one commit, chosen so that its documents can be counted
 // before anything is read: the person, the observations and the history
-// entry, at most MaxUnique claims given up, MaxUnique and MaxRecords taken and
-// MaxSubscribers outbox rows make 98, within [MaxDocuments]. Their bytes stay
-// within [MaxCommitBytes] in the same way.
+// entry, at most MaxUnique claims and MaxRecords records given up and as many
+// taken, and MaxSubscribers outbox rows make 97, within [MaxDocuments]. Their
+// bytes stay within [MaxCommitBytes] in the same way.
 const (
-	MaxUnique  = 10
-	MaxRecords = 25
+	MaxUnique = 10
+	// MaxRecords is twice as many as there are publishers, each of whom has
+	// one record of a person.
+	MaxRecords = 12
 	// MaxLookups keeps the person's document, which carries them beside the
 	// profile, within 1 MiB.
 	MaxLookups = 60

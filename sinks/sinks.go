@@ -84,11 +84,12 @@ type Commit struct {
 	// empty if there are none.
 	Observations []byte
 	// Unique are all unique claims of the person after the commit (user_id,
-	// username): those it held before and does not list are given up, except
-	// records, which are added and never given up.
+	// username): those it held before and does not list are given up.
 	Unique []people.Key
-	// Records are record ids (scheme "record:…") claimed by this commit,
-	// unique as well. Those claimed earlier need not be repeated.
+	// Records are all record ids (scheme "record:…") of the person after the
+	// commit, unique as well: those held before and not listed are given up, so
+	// that a record whose link was undone can be somebody else's. A commit of
+	// observations only says them too.
 	Records []people.Key
 	// Lookups are all keys that lead to the person without being unique
 	// (email, former_user_id, posix_id), replacing the earlier ones.

@@ -32,8 +32,9 @@ import (
 	"example.org/cis/transforms/snapshot"
 )
 
-// Form is the version of the layout that this package writes.
-const Form = 1
+// Form is the version of the layout that this package writes. The first one is
+// read as well; after it everybody is looked at once.
+const Form = 2
 
 // A Segment is a blob of packed profiles.
 type Segment struct {
@@ -150,8 +151,8 @@ func Open(ctx context.Context, b sinks.Blobs, run string) (*World, error) {
 	if err := ReadJSON(ctx, b, Dir(run)+"manifest.json", &w.Manifest); err != nil {
 		return nil, err
 	}
-	if w.Manifest.Form != Form {
-		return nil, fmt.Errorf("snapshots: %s has form %d, this program reads %d", run, w.Manifest.Form, Form)
+	if w.Manifest.Form < 1 || w.Manifest.Form > Form {
+		return nil, fmt.Errorf("snapshots: %s has form %d, this program reads 1 to %d", run, w.Manifest.Form, Form)
 	}
 	body, err := Read(ctx, b, w.Manifest.People)
 	if err != nil {

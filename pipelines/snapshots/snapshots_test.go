@@ -253,12 +253,12 @@ func TestOpenRefuses(t *testing.T) {
 		do   func(b []byte) []byte
 	}{
 		"a bit of a hash":        {table, func(b []byte) []byte { b[16+30] ^= 1; return b }},
-		"a bit of the last row":  {table, func(b []byte) []byte { b[len(b)-60] ^= 4; return b }},
+		"a bit of the last row":  {table, func(b []byte) []byte { b[len(b)-92] ^= 4; return b }},
 		"cut short":              {table, func(b []byte) []byte { return b[:len(b)-1] }},
-		"a row missing":          {table, func(b []byte) []byte { return b[:len(b)-105] }},
+		"a row missing":          {table, func(b []byte) []byte { return b[:len(b)-137] }},
 		"empty":                  {table, func([]byte) []byte { return nil }},
-		"another table":          {table, func(b []byte) []byte { return append([]byte("CISRECS1"), b[8:]...) }},
-		"a later form":           {manifest, func(b []byte) []byte { return bytes.Replace(b, []byte(`"form": 1`), []byte(`"form": 2`), 1) }},
+		"another table":          {table, func(b []byte) []byte { return append([]byte("CISRECS2"), b[8:]...) }},
+		"a later form":           {manifest, func(b []byte) []byte { return bytes.Replace(b, []byte(`"form": 2`), []byte(`"form": 3`), 1) }},
 		"a manifest cut short":   {manifest, func(b []byte) []byte { return b[:len(b)/2] }},
 		"an unknown field":       {manifest, func(b []byte) []byte { return bytes.Replace(b, []byte(`"form"`), []byte(`"more": 1, "form"`), 1) }},
 		"the root of some other": {manifest, func(b []byte) []byte { return bytes.Replace(b, []byte(`"root": "`), []byte(`"root": "00`), 1) }},

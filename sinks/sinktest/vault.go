@@ -323,18 +323,26 @@ func refusedWhole(b *bench) {
 
 func recordClaims(b *bench) {
 	b.must(next(1, 0))
-	record := next(1, 0).Records[0]
+	record, other := next(1, 0).Records[0], key("record:hris", "77")
 	c := next(1, 1)
-	c.Records = []people.Key{key("record:hris", "77")}
-	b.must(c)
-	c = next(1, 2)
-	c.Records = nil
+	c.Records = []people.Key{record, other}
 	b.must(c)
 	b.leads(record, id(1))
-	b.leads(key("record:hris", "77"), id(1))
-	c = next(2, 0)
-	c.Records = append(c.Records, record)
-	b.refused(c, sinks.ErrTaken)
+	b.leads(other, id(1))
+	taker := next(2, 0)
+	taker.Records = append(taker.Records, record)
+	b.refused(taker, sinks.ErrTaken)
+	c = next(1, 2)
+	c.Records = []people.Key{other} // not listed: given up
+	b.must(c)
+	b.leads(record)
+	b.must(taker)
+	b.leads(record, id(2))
+	seen := observed(1, 3, "seen") // of observations only as well
+	seen.Records = nil
+	b.must(seen)
+	b.leads(other)
+	b.leads(c.Unique[0], id(1))
 }
 
 func observationsOnly(b *bench) {
@@ -346,9 +354,9 @@ func observationsOnly(b *bench) {
 	seen.Records = []people.Key{key("record:github", "5")}
 	b.must(seen)
 	want := created
-	want.Observations = seen.Observations
+	want.Observations, want.Records = seen.Observations, seen.Records
 	b.holds(want)
-	b.leads(seen.Records[0], id(1))
+	b.leads(created.Records[0])
 	if got := b.stored(id(1)).MovedAt; !got.Equal(b.clock.Now()) {
 		b.Errorf("moved at %v, want %v", got, b.clock.Now())
 	}
@@ -356,7 +364,7 @@ func observationsOnly(b *bench) {
 	seen.Records, seen.Notify, seen.Unique, seen.Lookups = nil, "update", []people.Key{}, []people.Key{}
 	seen.Observations = nil
 	b.must(seen)
-	want.Observations = nil
+	want.Observations, want.Records = nil, nil
 	b.holds(want)
 	if got := b.revisions(id(1), 0); !slices.Equal(got, []int64{1}) {
 		b.Errorf("history %v, want 1", got)
@@ -784,7 +792,7 @@ func largest(b *bench) {
 	b.must(notifying(c, "update"))
 	b.holds(c)
 	b.leads(keys(1, people.ByUserID)[0])
-	b.leads(keys(1, "record:ldap")[0], c.ID)
+	b.leads(keys(1, "record:ldap")[0])
 	for _, name := range names {
 		if got := b.outbox(name); len(got) != 2 {
 			b.Errorf("outbox of %s: %d rows, want 2", name, len(got))

@@ -139,6 +139,9 @@ func (b batch) commit(ctx context.Context, c *sinks.Commit) (refused, err error)
 	if taken, err := b.taken(c.ID, c.Records); taken || err != nil {
 		return refusal(taken), err
 	}
+	if err := b.giveUp(c.ID, true, c.Records); err != nil {
+		return nil, err
+	}
 	if err := b.claim(c.ID, c.Records); err != nil {
 		return nil, err
 	}
@@ -170,7 +173,7 @@ func (b batch) put(c *sinks.Commit, there bool, subscribers []string) (refused, 
 	id := c.ID[:]
 	lookups := c.Lookups
 	if there {
-		if err := b.giveUp(c); err != nil {
+		if err := b.giveUp(c.ID, false, claims); err != nil {
 			return nil, err
 		}
 		if lookups, err = b.replaceLookups(c); err != nil {
@@ -248,14 +251,18 @@ func (b batch) claim(id people.ID, keys []people.Key) error {
 	return nil
 }
 
-// giveUp drops the claims that c does not list, records excepted.
-func (b batch) giveUp(c *sinks.Commit) error {
-	held, err := b.keys(`SELECT scheme, value FROM claim WHERE person = ? AND scheme NOT GLOB 'record:*'`, c.ID)
+// giveUp drops the claims, or the records alone, that are not kept.
+func (b batch) giveUp(id people.ID, records bool, kept []people.Key) error {
+	query := `SELECT scheme, value FROM claim WHERE person = ?`
+	if records {
+		query += ` AND scheme GLOB 'record:*'`
+	}
+	held, err := b.keys(query, id)
 	if err != nil {
 		return err
 	}
 	for _, k := range held {
-		if !slices.Contains(c.Unique, k) {
+		if !slices.Contains(kept, k) {
 			if err := b.exec(`DELETE FROM claim WHERE scheme = ? AND value = ?`, string(k.Scheme), k.Value); err != nil {
 				return err
 			}

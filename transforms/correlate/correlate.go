@@ -5,17 +5,29 @@
 // # Who belongs to whom
 //
 // A record that is linked stays linked: its immutable id decides, whatever
-// else about it changes. For a record seen for the first time:
+// else about it changes. Sources are placed in this order, whatever the order
+// of the configuration: LDAP, access provider, people directory, HRIS, GitHub.
+// For a record that belongs to nobody yet:
 //
+//   - What a human said about it ([Decision]) comes first.
 //   - An LDAP record may make a person. It attaches instead to the person who
 //     holds its user_id, if nobody's LDAP record is theirs (an imported
 //     person). If that person has an LDAP record already, or had the user_id
 //     formerly, the uid was recycled and a human decides.
 //   - A uid that several records of one extract have is nobody's: neither a
 //     new record nor one that changed to it gets it.
+//   - A login of the access provider attaches to whoever has its user_id now or
+//     had it formerly, and makes a person if nobody did. A record of the people
+//     directory does the same and makes nobody. Their record id is the user_id,
+//     so that a person who logs in under another one gets another record: the
+//     current one takes the earlier one's place.
 //   - An HRIS record never makes a person. Its first link may use the work
 //     mail, when exactly one HRIS record and exactly one LDAP record hold it
-//     and neither's person is linked; afterwards the mail means nothing.
+//     (a login, where no source is LDAP) and neither's person is linked;
+//     afterwards the mail means nothing.
+//   - A GitHub account belongs to the one person whose verified identity names
+//     its number, for as long as it does: the people directory's word if it
+//     has one, else the profile's, else that of the login.
 //
 // Nothing is matched through a third record, and nothing by name.
 //
@@ -23,7 +35,8 @@
 //
 // A record that a complete extract does not show is missing since then. A
 // second complete extract at least Policy.Confirm later sets a due time, a
-// grace away; a complete extract at or after it gives the record up. Showing
+// grace away; a complete extract at or after it gives the record up. Without a
+// grace the confirming extract does. Showing
 // up again at any time before cancels. An incomplete extract changes nothing.
 // What giving up means for the person is merge's to say: only their lifecycle
 // authority ends them.
@@ -58,9 +71,10 @@ type Source struct {
 	// Complete says that Seen is the whole source. Otherwise the source's
 	// table is carried over as it is and Seen is not looked at.
 	Complete bool
-	// Seen are the records of this run, sorted by key and unique. Of a record
-	// seen for the first time Person is the id it would make, zero for sources
-	// that make nobody.
+	// Seen are the records of this run, sorted by key and unique. Of an
+	// anchor's record that belongs to nobody yet Person is the id it would
+	// make, zero otherwise. Length is 0 of those that were not kept because they
+	// are linked and unchanged.
 	Seen []snapshot.Record
 	// Withheld are keys of records that are there but were set aside: they
 	// count as present and keep their last good form. Sorted.
@@ -77,13 +91,30 @@ func Anchor(p people.Publisher) bool { return p == people.LDAP || p == people.Ac
 type World struct {
 	Now     time.Time
 	Sources []Source
-	// Holders says who holds the user_id of an anchor's new record, for those
-	// that somebody holds.
-	Holders map[snapshot.Short]people.ID
+	// Rows is the people table of the base snapshot.
+	Rows snapshot.Rows
+	// Holders says who has or had the user_id of a new record, for those that
+	// somebody in the vault has or had.
+	Holders map[snapshot.Short]Holder
+	// Decisions are what humans said about records.
+	Decisions map[snapshot.Short]Decision
 	// Known reports whether a person is in the vault already.
 	Known func(people.ID) bool
 	// Name turns a record's key into its id, for cases; it is called for few.
 	Name func(source int, r snapshot.Record) string
+}
+
+// A Holder is who has a user_id, or had it and nobody has it now.
+type Holder struct {
+	Person people.ID
+	Former bool
+}
+
+// A Decision is what a human said about one record: that it is the person's,
+// or, Apart, that it is not.
+type Decision struct {
+	Person people.ID
+	Apart  bool
 }
 
 // A Link is a record that concerns a candidate.
@@ -92,6 +123,7 @@ type Link struct {
 	Record snapshot.Record
 	Gone   bool // given up in this run
 	First  bool // attached in this run
+	Lost   bool // no longer the person's: what it said goes back to where it came from
 }
 
 // A Candidate is a person whom something new concerns.
@@ -120,41 +152,26 @@ type Result struct {
 
 // Run correlates one run.
 func Run(w World) Result {
+	c := &correlation{World: w, byPerson: map[people.ID]*Candidate{}, tables: make([][]snapshot.Record, len(w.Sources)), makes: map[snapshot.Short]people.ID{}}
+	for i := range w.Sources {
+		c.advance(i)
+	}
+	c.decide()
+	each := func(p people.Publisher, place func(i int)) {
+		for i := range w.Sources {
+			if w.Sources[i].Publisher == p {
+				place(i)
+			}
+		}
+	}
+	each(people.LDAP, c.anchor)
+	each(people.AccessProvider, c.logins)
+	each(people.Directory, c.logins)
+	each(people.HRIS, c.firstLink)
+	each(people.GitHub, c.accounts)
 	var res Result
-	byPerson := map[people.ID]*Candidate{}
-	touch := func(id people.ID, l Link) *Candidate {
-		c := byPerson[id]
-		if c == nil {
-			c = &Candidate{Person: id}
-			byPerson[id] = c
-		}
-		c.Links = append(c.Links, l)
-		return c
-	}
-	withdraw := func(id people.ID, source int) {
-		c := byPerson[id]
-		if c.Links = slices.DeleteFunc(c.Links, func(l Link) bool { return l.Source == source }); len(c.Links) == 0 {
-			delete(byPerson, id)
-		}
-	}
-	tables := make([][]snapshot.Record, len(w.Sources))
-	for i := range w.Sources {
-		tables[i] = advance(&w.Sources[i], w.Now, func(r snapshot.Record, gone bool) {
-			touch(r.Person, Link{Source: i, Record: r, Gone: gone})
-		})
-	}
-	for i := range w.Sources {
-		if Anchor(w.Sources[i].Publisher) {
-			res.Cases = append(res.Cases, anchor(w, i, tables[i], touch, withdraw)...)
-		}
-	}
-	for i := range w.Sources {
-		if w.Sources[i].Publisher == people.HRIS {
-			res.Cases = append(res.Cases, firstLink(w, i, tables, touch)...)
-		}
-	}
 	for i, s := range w.Sources {
-		for _, r := range tables[i] {
+		for _, r := range c.tables[i] {
 			if r.State == snapshot.Missing && !r.Person.IsZero() {
 				u := Upcoming{Person: r.Person, Source: s.Name, Since: time.Unix(r.Since, 0).UTC()}
 				if r.Due != 0 {
@@ -163,39 +180,75 @@ func Run(w World) Result {
 				res.Upcoming = append(res.Upcoming, u)
 			}
 			if r.Regressed && r.State == snapshot.Present {
-				res.Cases = append(res.Cases, people.Case{Kind: "not_yet_again", Publisher: s.Publisher, Record: w.name(i, r), People: ids(r.Person),
-					Reason:  "the record said that the person is here and now says not yet; nothing was changed",
-					Resolve: "correct the source, or let the record end there"})
+				c.undecided(i, r, "not_yet_again", "the record said that the person is here and now says not yet; nothing was changed",
+					"correct the source, or let the record end there", r.Person)
 			}
 		}
-		res.Tables = append(res.Tables, snapshot.NewRecords(tables[i]))
+		res.Tables = append(res.Tables, snapshot.NewRecords(c.tables[i]))
 	}
-	for _, c := range byPerson {
-		c.New = !w.Known(c.Person)
-		res.Candidates = append(res.Candidates, *c)
+	res.Cases = c.cases
+	for _, x := range c.byPerson {
+		x.New = !w.Known(x.Person)
+		res.Candidates = append(res.Candidates, *x)
 	}
 	slices.SortFunc(res.Candidates, func(a, b Candidate) int { return bytes.Compare(a.Person[:], b.Person[:]) })
 	return res
 }
 
-func (w *World) name(source int, r snapshot.Record) string {
-	if w.Name == nil {
-		return ""
+// A correlation is a run under way.
+type correlation struct {
+	World
+	tables   [][]snapshot.Record // in the order of sources, each sorted by key
+	makes    map[snapshot.Short]people.ID
+	byPerson map[people.ID]*Candidate
+	cases    []people.Case
+}
+
+// touch makes a person a candidate.
+func (c *correlation) touch(id people.ID, l Link) {
+	x := c.byPerson[id]
+	if x == nil {
+		x = &Candidate{Person: id}
+		c.byPerson[id] = x
 	}
-	return w.Name(source, r)
+	x.Links = append(x.Links, l)
+}
+
+// withdraw takes back what was told of a source's record of a person.
+func (c *correlation) withdraw(id people.ID, source int) {
+	x := c.byPerson[id]
+	if x == nil {
+		return
+	}
+	if x.Links = slices.DeleteFunc(x.Links, func(l Link) bool { return l.Source == source }); len(x.Links) == 0 {
+		delete(c.byPerson, id)
+	}
+}
+
+func (c *correlation) undecided(i int, r snapshot.Record, kind, reason, resolve string, who ...people.ID) {
+	name := ""
+	if c.Name != nil {
+		name = c.Name(i, r)
+	}
+	c.cases = append(c.cases, people.Case{Kind: kind, Publisher: c.Sources[i].Publisher, Record: name, People: ids(who...), Reason: reason, Resolve: resolve})
 }
 
 // advance moves one source's table on: changed, returned and given-up records
-// of linked people are told, missing ones get their timers.
-func advance(s *Source, now time.Time, tell func(r snapshot.Record, gone bool)) (table []snapshot.Record) {
-	table = make([]snapshot.Record, 0, max(s.Prev.Len(), len(s.Seen)))
+// of linked people are told, missing ones get their timers. A record that
+// belongs to nobody has no person from here on, and what it would make is in
+// c.makes.
+func (c *correlation) advance(source int) {
+	s := &c.Sources[source]
+	table := make([]snapshot.Record, 0, max(s.Prev.Len(), len(s.Seen)))
+	defer func() { c.tables[source] = table }()
+	tell := func(r snapshot.Record, gone bool) { c.touch(r.Person, Link{Source: source, Record: r, Gone: gone}) }
 	if !s.Complete {
 		for i := range s.Prev.Len() {
 			table = append(table, s.Prev.At(i))
 		}
-		return table
+		return
 	}
-	at := now.Unix()
+	at := c.Now.Unix()
 	absent := func(r snapshot.Record) {
 		if _, withheld := slices.BinarySearchFunc(s.Withheld, r.Key, compare); withheld || r.Email != (snapshot.Short{}) && slices.Contains(s.WithheldEmails, r.Email) {
 			if r.State == snapshot.Missing { // it is there, only unreadable: the timer stops
@@ -205,15 +258,15 @@ func advance(s *Source, now time.Time, tell func(r snapshot.Record, gone bool)) 
 			table = append(table, r)
 			return
 		}
-		switch {
-		case r.State == snapshot.Gone:
+		switch confirmed := at-r.Since >= int64(s.Policy.Confirm/time.Second); {
 		case r.Person.IsZero():
 			return // attached to nobody: nothing follows from its absence
+		case r.State == snapshot.Gone:
 		case r.State == snapshot.Present:
 			r.State, r.Since, r.Due = snapshot.Missing, at, 0
-		case r.Due == 0 && at-r.Since >= int64(s.Policy.Confirm/time.Second):
+		case r.Due == 0 && confirmed && s.Policy.Grace > 0:
 			r.Due = at + int64(s.Policy.Grace/time.Second)
-		case r.Due != 0 && at >= r.Due:
+		case r.Due != 0 && at >= r.Due, r.Due == 0 && confirmed:
 			r.State = snapshot.Gone
 			tell(r, true)
 		}
@@ -226,172 +279,26 @@ func advance(s *Source, now time.Time, tell func(r snapshot.Record, gone bool)) 
 			i++
 		}
 		r := s.Seen[k]
+		makes := r.Person
+		r.Person = people.ID{}
 		if i < s.Prev.Len() && s.Prev.At(i).Key == r.Key {
 			old := s.Prev.At(i)
 			i++
 			r.State, r.Since, r.Due = snapshot.Present, 0, 0
-			if !old.Person.IsZero() || !Anchor(s.Publisher) {
-				r.Person = old.Person // else an anchor's record that could not be placed keeps asking
-			}
+			r.Person = old.Person
 			r.Regressed = r.NotYet && (old.Regressed || !old.NotYet && !old.Person.IsZero())
-			if !old.Person.IsZero() && (old.Hash != r.Hash || old.State == snapshot.Gone) {
+			if !old.Person.IsZero() && (r.Length > 0 || old.Hash != r.Hash || old.State == snapshot.Gone) {
 				tell(r, false)
 			}
-		} else if !Anchor(s.Publisher) {
-			r.Person = people.ID{}
+		}
+		if r.Person.IsZero() && !makes.IsZero() {
+			c.makes[r.Key] = makes
 		}
 		table = append(table, r)
 	}
 	for ; i < s.Prev.Len(); i++ {
 		absent(s.Prev.At(i))
 	}
-	return table
-}
-
-// anchor places the new records of a source that may make people, and the
-// old ones that no one could place before.
-func anchor(w World, i int, table []snapshot.Record, touch func(people.ID, Link) *Candidate, withdraw func(people.ID, int)) (cases []people.Case) {
-	s := &w.Sources[i]
-	if !s.Complete {
-		return nil
-	}
-	linked := map[people.ID]int{} // who has a record of this source, new ones included
-	holders := map[snapshot.Short]int{}
-	fresh := func(r *snapshot.Record) bool {
-		old, ok := s.Prev.Find(r.Key)
-		return !ok || old.Person.IsZero()
-	}
-	for k := range table {
-		r := &table[k]
-		if !r.Person.IsZero() && !fresh(r) {
-			linked[r.Person]++
-		}
-		if r.State == snapshot.Present { // of one that is missing the uid may be recycled
-			holders[r.UserID]++
-		}
-	}
-	for k := range table {
-		r := &table[k]
-		if r.State != snapshot.Present {
-			continue
-		}
-		if old, _ := s.Prev.Find(r.Key); !fresh(r) {
-			if r.UserID != old.UserID && holders[r.UserID] > 1 {
-				cases = append(cases, people.Case{Kind: "shared_user_id", Publisher: s.Publisher, Record: w.name(i, *r), People: ids(r.Person),
-					Reason:  "the record took a uid that another record of the source has as well; nothing of it was used",
-					Resolve: "give each record a uid of its own"})
-				withdraw(r.Person, i)
-				if old.State == snapshot.Missing {
-					old.State, old.Since, old.Due = snapshot.Present, 0, 0
-				}
-				*r = old // so that the next run looks again
-			}
-			continue
-		}
-		id := r.Person // what it would make
-		if id.IsZero() || r.Length == 0 {
-			continue
-		}
-		holder, held := w.Holders[r.Key]
-		switch {
-		case holders[r.UserID] > 1:
-			cases = append(cases, people.Case{Kind: "shared_user_id", Publisher: s.Publisher, Record: w.name(i, *r), People: ids(holder),
-				Reason:  "several records of the source have the same uid; none of the new ones was used",
-				Resolve: "give each record a uid of its own"})
-			r.Person = people.ID{}
-			continue
-		case held && linked[holder] == 0:
-			id = holder
-		case !held && w.Known(id) && linked[id] == 0 && s.Publisher != people.LDAP:
-			// A former login of somebody whom this source did not show before.
-		case held, w.Known(id):
-			who := id
-			if held {
-				who = holder
-			}
-			cases = append(cases, people.Case{Kind: "recycled_user_id", Publisher: s.Publisher, Record: w.name(i, *r), People: ids(who),
-				Reason:  "a new record has the uid of somebody who has another record, or who had that uid formerly",
-				Resolve: "say whether it is the same person or a new one"})
-			r.Person = people.ID{}
-			continue
-		}
-		r.Person = id
-		linked[id]++
-		touch(id, Link{Source: i, Record: *r, First: true})
-	}
-	return cases
-}
-
-// firstLink attaches HRIS records that belong to nobody yet.
-func firstLink(w World, i int, tables [][]snapshot.Record, touch func(people.ID, Link) *Candidate) (cases []people.Case) {
-	s, table := &w.Sources[i], tables[i]
-	waiting := false
-	for k := range table {
-		waiting = waiting || table[k].Person.IsZero()
-	}
-	if !waiting {
-		return nil
-	}
-	inHRIS := map[snapshot.Short]int{} // mail -> current records
-	linked := map[people.ID]bool{}
-	for k := range table {
-		r := &table[k]
-		if r.State != snapshot.Gone && r.Email != (snapshot.Short{}) {
-			inHRIS[r.Email]++
-		}
-		if !r.Person.IsZero() {
-			linked[r.Person] = true
-		}
-	}
-	type owner struct {
-		n   int
-		who []people.ID
-	}
-	inLDAP := map[snapshot.Short]owner{}
-	for j := range w.Sources {
-		if w.Sources[j].Publisher != people.LDAP {
-			continue
-		}
-		for _, r := range tables[j] {
-			if r.State != snapshot.Gone && r.Email != (snapshot.Short{}) {
-				o := inLDAP[r.Email]
-				inLDAP[r.Email] = owner{o.n + 1, append(o.who, ids(r.Person)...)}
-			}
-		}
-	}
-	for k := range table {
-		r := &table[k]
-		if !r.Person.IsZero() || r.NotYet {
-			continue
-		}
-		o := inLDAP[r.Email]
-		reason, resolve := "", "nothing, if they are about to arrive; else correct the mail in one of the sources"
-		switch {
-		case r.Email == (snapshot.Short{}):
-			reason = "the record has no work mail, and is linked to nobody"
-		case inHRIS[r.Email] > 1:
-			reason = "several HRIS records have the same work mail"
-		case o.n == 0:
-			reason = "no LDAP record has the work mail"
-		case o.n > 1:
-			reason = "several LDAP records have the work mail"
-		case r.Length == 0:
-			reason = "the record was not read this time"
-		case len(o.who) == 0:
-			reason = "the LDAP record with the work mail is a case itself"
-		case linked[o.who[0]]:
-			reason = "the person with the work mail is linked to another HRIS record"
-			resolve = "say whether the person was hired again under another employee id"
-		}
-		if reason != "" {
-			cases = append(cases, people.Case{Kind: "unattached", Publisher: s.Publisher, Record: w.name(i, *r), People: sorted(o.who), Reason: reason, Resolve: resolve})
-			continue
-		}
-		r.Person = o.who[0]
-		linked[r.Person] = true
-		touch(r.Person, Link{Source: i, Record: *r, First: true})
-	}
-	return cases
 }
 
 func sorted(list []people.ID) []people.ID {

@@ -129,7 +129,7 @@ var dawn = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 
 // run correlates one day and takes its result over, as the pipeline does.
 func (c *company) run(d day) (correlate.Result, []correlate.Source) {
-	w := correlate.World{Now: dawn.Add(d.at), Holders: map[snapshot.Short]people.ID{}, Known: func(id people.ID) bool { return c.vault[id] },
+	w := correlate.World{Now: dawn.Add(d.at), Holders: map[snapshot.Short]correlate.Holder{}, Known: func(id people.ID) bool { return c.vault[id] },
 		Name: func(_ int, r snapshot.Record) string { return c.records[r.Key] }}
 	w.Sources = []correlate.Source{c.source(people.LDAP, d.ldap, nil), c.source(people.HRIS, d.hris, d.badMails)}
 	if c.reverse {
@@ -139,7 +139,7 @@ func (c *company) run(d day) (correlate.Result, []correlate.Source) {
 	for _, r := range d.ldap {
 		uids[short("ldap", r.record)] = r.uid
 		if id, ok := c.holders[r.uid]; ok {
-			w.Holders[short("ldap", r.record)] = id
+			w.Holders[short("ldap", r.record)] = correlate.Holder{Person: id}
 		}
 	}
 	res := correlate.Run(w)

@@ -101,6 +101,14 @@ type Row struct {
 	Content  Digest
 	Exact    Digest
 	Active   bool
+	// UserID is the key of the current user_id, and GitHub that of the account
+	// (Hasher.Record) that a verified identity in the profile names: records
+	// attach by them, and no profile has to be read to find out. Zero if there
+	// is none.
+	UserID, GitHub Short
+	// Again says that the run that wrote the row did so over a write that it
+	// had not read the sources after: the next one looks at the person again.
+	Again bool
 	// Where the packed profile lies: segment number, offset and length.
 	Segment uint32
 	Offset  uint64
@@ -124,7 +132,11 @@ type Record struct {
 	Hash   Digest    // of the observation's content
 	UserID Short     // match keys, zero if there is none
 	Email  Short
-	State  State
+	// GitHub is the key of the account that the record says is the person's,
+	// zero if it names none; SaysGitHub tells "none" from silence.
+	GitHub     Short
+	SaysGitHub bool
+	State      State
 	NotYet bool // the last seen form says "not yet here"
 	// Regressed marks a record that went back to not yet: a case until it returns.
 	Regressed bool
@@ -136,8 +148,8 @@ type Record struct {
 }
 
 const (
-	rowWidth    = 16 + 8 + 32 + 32 + 1 + 4 + 8 + 4
-	recordWidth = 16 + 16 + 32 + 16 + 16 + 1 + 8 + 8 + 8 + 4
+	rowWidth    = 16 + 8 + 32 + 32 + 1 + 4 + 8 + 4 + 16 + 16
+	recordWidth = 16 + 16 + 32 + 16 + 16 + 1 + 8 + 8 + 8 + 4 + 16
 	headerWidth = 16
 )
 
@@ -148,10 +160,12 @@ func (r *Row) append(b []byte) []byte {
 	b = le.AppendUint64(b, uint64(r.Revision))
 	b = append(b, r.Content[:]...)
 	b = append(b, r.Exact[:]...)
-	b = append(b, bit(r.Active, 1))
+	b = append(b, bit(r.Active, 1)|bit(r.Again, 2))
 	b = le.AppendUint32(b, r.Segment)
 	b = le.AppendUint64(b, r.Offset)
-	return le.AppendUint32(b, r.Length)
+	b = le.AppendUint32(b, r.Length)
+	b = append(b, r.UserID[:]...)
+	return append(b, r.GitHub[:]...)
 }
 
 func (r *Row) read(b []byte) {
@@ -160,9 +174,12 @@ func (r *Row) read(b []byte) {
 	copy(r.Content[:], b[24:])
 	copy(r.Exact[:], b[56:])
 	r.Active = b[88]&1 != 0
+	r.Again = b[88]&2 != 0
 	r.Segment = le.Uint32(b[89:])
 	r.Offset = le.Uint64(b[93:])
 	r.Length = le.Uint32(b[101:])
+	copy(r.UserID[:], b[105:])
+	copy(r.GitHub[:], b[121:])
 }
 
 func (r *Record) append(b []byte) []byte {
@@ -171,11 +188,12 @@ func (r *Record) append(b []byte) []byte {
 	b = append(b, r.Hash[:]...)
 	b = append(b, r.UserID[:]...)
 	b = append(b, r.Email[:]...)
-	b = append(b, byte(r.State)|bit(r.NotYet, 4)|bit(r.Regressed, 8))
+	b = append(b, byte(r.State)|bit(r.NotYet, 4)|bit(r.Regressed, 8)|bit(r.SaysGitHub, 16))
 	b = le.AppendUint64(b, uint64(r.Since))
 	b = le.AppendUint64(b, uint64(r.Due))
 	b = le.AppendUint64(b, r.Offset)
-	return le.AppendUint32(b, r.Length)
+	b = le.AppendUint32(b, r.Length)
+	return append(b, r.GitHub[:]...)
 }
 
 func (r *Record) read(b []byte) {
@@ -187,10 +205,12 @@ func (r *Record) read(b []byte) {
 	r.State = State(b[96] & 3)
 	r.NotYet = b[96]&4 != 0
 	r.Regressed = b[96]&8 != 0
+	r.SaysGitHub = b[96]&16 != 0
 	r.Since = int64(le.Uint64(b[97:]))
 	r.Due = int64(le.Uint64(b[105:]))
 	r.Offset = le.Uint64(b[113:])
 	r.Length = le.Uint32(b[121:])
+	copy(r.GitHub[:], b[125:])
 }
 
 func bit(set bool, b byte) byte {
@@ -258,7 +278,8 @@ func (t Rows) Active() (n int64) {
 func (t Rows) Root() [32]byte {
 	h := sha256.New()
 	for i := 0; i < len(t.body); i += rowWidth {
-		h.Write(t.body[i : i+89])
+		h.Write(t.body[i : i+88])
+		h.Write([]byte{t.body[i+88] & 1})
 	}
 	return [32]byte(h.Sum(nil))
 }
@@ -300,22 +321,53 @@ func (t Records) Find(key Short) (Record, bool) {
 	return t.At(i), true
 }
 
-// Encode returns the table with its header, as a blob holds it.
-func (t Rows) Encode() []byte { return encode("CISPEOP1", rowWidth, t.body) }
+// The forms of tables, newest last. An earlier one lacks the last columns.
+const (
+	rowForm, rowForm1       = "CISPEOP2", "CISPEOP1"
+	recordForm, recordForm1 = "CISRECS2", "CISRECS1"
+	rowWidth1               = rowWidth - 32
+	recordWidth1            = recordWidth - 16
+)
 
 // Encode returns the table with its header, as a blob holds it.
-func (t Records) Encode() []byte { return encode("CISRECS1", recordWidth, t.body) }
+func (t Rows) Encode() []byte { return encode(rowForm, rowWidth, t.body) }
 
-// ParseRows reads what Rows.Encode wrote; the table keeps b.
+// Encode returns the table with its header, as a blob holds it.
+func (t Records) Encode() []byte { return encode(recordForm, recordWidth, t.body) }
+
+// ParseRows reads what Rows.Encode wrote; the table may keep b. A table of the
+// first form has people without UserID and GitHub.
 func ParseRows(b []byte) (Rows, error) {
-	body, err := parse("CISPEOP1", rowWidth, b, 88, func(flags byte) bool { return flags <= 1 })
+	if bytes.HasPrefix(b, []byte(rowForm1)) {
+		body, err := parse(rowForm1, rowWidth1, b, 88, func(flags byte) bool { return flags <= 1 })
+		return Rows{widen(body, rowWidth1, rowWidth)}, err
+	}
+	body, err := parse(rowForm, rowWidth, b, 88, func(flags byte) bool { return flags <= 3 })
 	return Rows{body}, err
 }
 
-// ParseRecords reads what Records.Encode wrote; the table keeps b.
+// ParseRecords reads what Records.Encode wrote; the table may keep b. Records
+// of a table of the first form say nothing of GitHub.
 func ParseRecords(b []byte) (Records, error) {
-	body, err := parse("CISRECS1", recordWidth, b, 96, func(flags byte) bool { return flags < 16 && State(flags&3) <= Gone })
+	known := func(max byte) func(byte) bool {
+		return func(flags byte) bool { return flags <= max && State(flags&3) <= Gone }
+	}
+	if bytes.HasPrefix(b, []byte(recordForm1)) {
+		body, err := parse(recordForm1, recordWidth1, b, 96, known(15))
+		return Records{widen(body, recordWidth1, recordWidth)}, err
+	}
+	body, err := parse(recordForm, recordWidth, b, 96, known(31))
 	return Records{body}, err
+}
+
+// widen gives the rows of an earlier form the columns that they lack.
+func widen(body []byte, from, to int) []byte {
+	wide := make([]byte, 0, len(body)/from*to)
+	for i := 0; i < len(body); i += from {
+		wide = append(wide, body[i:i+from]...)
+		wide = append(wide, make([]byte, to-from)...)
+	}
+	return wide
 }
 
 func encode(magic string, width int, body []byte) []byte {
