@@ -14,7 +14,8 @@
 //	{"alg":"RS256","typ":"JWT","kid":"…","sub":"<uuid>","attr":"<path>"}
 //
 // sub and attr bind the value to one person and one attribute, so that it
-// cannot be moved to another; verifiers that know neither ignore them. alg is
+// cannot be moved to another; verifiers that know neither ignore them, and
+// [Unbound] leaves them out for publishers who do not know the uuid. alg is
 // RS256 (PKCS #1 v1.5, SHA-256) or EdDSA (Ed25519, RFC 8037): both give the
 // same bytes each time, so signing again changes nothing.
 //

@@ -52,6 +52,24 @@ func Example() {
 	// altered: sign: attribute differs from what was signed: value
 }
 
+// A private key comes from wherever the publisher keeps it, as a JWK or as PEM.
+// Its public half goes into the document that verifiers read.
+func ExampleParseSigner() {
+	signer, key, err := sign.ParseSigner([]byte(`{
+		"kty": "OKP", "crv": "Ed25519",
+		"x": "rki7qiluV_LTVzmLd3tHM8-fXHpkxvzlL1ZI1-8RvRo",
+		"d": "YW4gZXhhbXBsZSBzZWVkLCBuZXZlciB1c2UgdGhpcyE"
+	}`), "2026-03")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(signer.KeyID(), signer.Algorithm())
+	fmt.Println(string(sign.Keys{people.HRIS: {key}}.AppendJSON(nil)))
+	// Output:
+	// 2026-03 EdDSA
+	// {"hris":{"keys":[{"alg":"EdDSA","crv":"Ed25519","kid":"2026-03","kty":"OKP","use":"sig","x":"rki7qiluV_LTVzmLd3tHM8-fXHpkxvzlL1ZI1-8RvRo"}]}}
+}
+
 // Keys come from a publisher's well-known document; what cannot be used is
 // left out, with a reason.
 func ExampleParseKeys() {

@@ -48,6 +48,24 @@ func (k Key) Algorithm() string {
 	return ""
 }
 
+// Thumbprint returns the key's SHA-256 thumbprint (RFC 7638) in base64url: the
+// same for everybody who has the key, whatever kid they give it.
+func (k Key) Thumbprint() string {
+	b64 := base64.RawURLEncoding
+	var members string // those that the key type requires, sorted
+	switch p := k.public.(type) {
+	case *rsa.PublicKey:
+		e, n := b64.EncodeToString(big.NewInt(int64(p.E)).Bytes()), b64.EncodeToString(p.N.Bytes())
+		members = `{"e":"` + e + `","kty":"RSA","n":"` + n + `"}`
+	case ed25519.PublicKey:
+		members = `{"crv":"Ed25519","kty":"OKP","x":"` + b64.EncodeToString(p) + `"}`
+	default:
+		return ""
+	}
+	sum := sha256.Sum256([]byte(members))
+	return b64.EncodeToString(sum[:])
+}
+
 // Public returns the key itself.
 func (k Key) Public() crypto.PublicKey { return k.public }
 

@@ -86,11 +86,27 @@ func (s local) Sign(ctx context.Context, payload []byte) ([]byte, error) {
 // path of the person id. The additional signatures stay as they are. The
 // errors are ErrNull, ErrDate, ErrBinding and those of the signer.
 func Attribute(ctx context.Context, s Signer, publisher people.Publisher, id people.ID, path people.Path, a people.Attribute) (people.Attribute, error) {
-	if a.Value.IsNull() {
-		return people.Attribute{}, fmt.Errorf("%w: %s", ErrNull, path)
-	}
 	if id.IsZero() || path == "" {
 		return people.Attribute{}, ErrBinding
+	}
+	var usual [128]byte
+	binding := append(usual[:0], `,"sub":"`...)
+	binding = append(append(binding, id.String()...), `","attr":`...)
+	return attribute(ctx, s, publisher, path, a, people.AppendQuoted(binding, string(path)))
+}
+
+// Unbound does what Attribute does, but the signature names neither person nor
+// attribute: whoever holds it can move it to others, and a verifier may refuse
+// it ([Policy]). It is for publishers of the older system, who do not know the
+// uuid of the person they speak of. path is for errors only.
+func Unbound(ctx context.Context, s Signer, publisher people.Publisher, path people.Path, a people.Attribute) (people.Attribute, error) {
+	return attribute(ctx, s, publisher, path, a, nil)
+}
+
+// attribute signs with a header that ends in the members of binding.
+func attribute(ctx context.Context, s Signer, publisher people.Publisher, path people.Path, a people.Attribute, binding []byte) (people.Attribute, error) {
+	if a.Value.IsNull() {
+		return people.Attribute{}, fmt.Errorf("%w: %s", ErrNull, path)
 	}
 	if !isSignedDate(a.Metadata.Created) || !isSignedDate(a.Metadata.LastModified) {
 		return people.Attribute{}, fmt.Errorf("%w: %s", ErrDate, path)
@@ -105,10 +121,7 @@ func Attribute(ctx context.Context, s Signer, publisher people.Publisher, id peo
 	plain = append(plain, alg...)
 	plain = append(plain, `","typ":"JWT","kid":`...)
 	plain = people.AppendQuoted(plain, s.KeyID())
-	plain = append(plain, `,"sub":"`...)
-	plain = append(plain, id.String()...)
-	plain = append(plain, `","attr":`...)
-	plain = append(people.AppendQuoted(plain, string(path)), '}')
+	plain = append(append(plain, binding...), '}')
 	header := len(plain)
 	plain = a.AppendJSON(plain, false)
 

@@ -110,6 +110,23 @@ func Verify(keys Keys, id people.ID, path people.Path, a people.Attribute, polic
 	return nil
 }
 
+// Bound returns the person and the attribute that the signature of a says it
+// was made for; ok is false if it names none that Verify could accept. It
+// verifies nothing: it is for saying whom a good signature would be about.
+func Bound(a people.Attribute) (id people.ID, path people.Path, ok bool) {
+	first, _, _ := strings.Cut(a.Signature.Publisher.Value, ".")
+	plain, err := decodePart(first)
+	if err != nil {
+		return people.ID{}, "", false
+	}
+	h, err := parseHeader(plain)
+	if err != nil || !h.bound {
+		return people.ID{}, "", false
+	}
+	id, err = people.ParseID(h.sub)
+	return id, people.Path(h.attr), err == nil
+}
+
 // A Finding is an attribute whose signature does not hold, and why not.
 type Finding struct {
 	Path people.Path
