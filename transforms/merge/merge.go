@@ -11,18 +11,27 @@
 //     claims it.
 //   - A value that is there is changed only by the attribute's updater; failing
 //     a claim of theirs, by a proof: an identity fact that the linked record
-//     itself shows (its DN, its uid), which cis signs.
+//     itself shows (its DN, its uid, its node id), which cis signs. The user_id
+//     of whoever is in LDAP follows LDAP first: the record of a login is found
+//     by it and proves nothing about it.
 //   - A value that is not there is set by the updater, if the create list names
-//     it, else by the first publisher of that list that claims one.
+//     it, else by the first publisher of that list that claims one, else by a
+//     proof.
 //   - Nobody fills what its owner emptied, and nobody empties the user_id or
 //     the username, by which a person is found.
 //   - active follows the person's lifecycle authority: HRIS if linked, else
 //     LDAP, else the access provider. cis decides and signs.
+//   - What a record said that is no longer the person's goes back to where it
+//     came from: to what another publisher claims as if nobody had said
+//     anything, else to nothing. It is no clearing: no mark stands.
 //
 // So a first name, once it has a value, belongs to the person, who keeps it in
 // the people directory: a new one in LDAP changes nothing.
 //
-// Display: publishers propose, and a proposal counts only where none is set.
+// Display: publishers propose, and a proposal counts only where none is set. A
+// publisher that may edit display (the people directory: there a person says
+// who may see what) changes display and verified of any attribute, as long as
+// it repeats the value that stands.
 package merge
 
 import (
@@ -44,6 +53,8 @@ const (
 	RuleComposed  = "composed"  // each source its own keys
 	RuleLifecycle = "lifecycle" // the lifecycle authority
 	RuleIdentity  = "identity"  // uuid and username of a new person
+	RuleDisplay   = "display"   // who may see it, by whom the person asks
+	RuleUnlinked  = "unlinked"  // the record that said it is no longer the person's
 )
 
 // Input is everything a decision may depend on.
@@ -60,6 +71,11 @@ type Input struct {
 	First []people.Publisher
 	// Protected people are not ended by absence.
 	Protected bool
+	// Withdrawn lists publishers whose record is no longer the person's, and
+	// is not among the evidence. Origin says whose word each stored value is, as
+	// far as that is known; failing that it is the signer's.
+	Withdrawn []people.Publisher
+	Origin    map[people.Path]people.Publisher
 }
 
 // A Decision is a change with the class and source it belongs to.
@@ -87,8 +103,9 @@ func Merge(in Input) ([]Decision, []people.Cleared) {
 	if in.Stored == nil {
 		out = make([]Decision, 0, 32) // what a new person usually has
 	}
-	marks := slices.Clone(in.Evidence.Cleared)
-	m := merger{in, Authority(&in.Evidence)}
+	m := merger{in, Authority(&in.Evidence), in.Catalogue.Publishers()}
+	marks := slices.DeleteFunc(slices.Clone(in.Evidence.Cleared), func(c people.Cleared) bool { return slices.Contains(in.Withdrawn, c.Publisher) })
+	m.Evidence.Cleared = marks
 	for i := range in.Catalogue.Attributes {
 		attr := &in.Catalogue.Attributes[i]
 		cur, ok := people.Attribute{}, false
@@ -97,6 +114,11 @@ func Merge(in Input) ([]Decision, []people.Cleared) {
 		}
 		if !ok {
 			cur = in.Catalogue.Null(attr.Path)
+		}
+		stored := cur
+		from := m.withdrawn(attr, cur)
+		if from != "" {
+			cur = m.without(attr, cur, from)
 		}
 		d, ok := m.decide(attr, cur)
 		if ok && (d.Rule == RuleCreator || d.Rule == RuleIdentity) { // who may update or prove what is created need not wait for the next run
@@ -107,6 +129,10 @@ func Merge(in Input) ([]Decision, []people.Cleared) {
 				d = next
 			}
 		}
+		if from != "" {
+			d, ok = m.giveBack(attr, stored, cur, from, d, ok), true
+		}
+		d, ok = m.edit(attr, stored, d, ok)
 		if !ok || d.New.Equal(d.Old) || d.New.Value.IsNull() && d.Old.Value.IsNull() {
 			continue
 		}
@@ -120,7 +146,100 @@ func Merge(in Input) ([]Decision, []people.Cleared) {
 
 type merger struct {
 	Input
-	authority people.Publisher
+	authority  people.Publisher
+	publishers []catalogue.Publisher
+}
+
+// withdrawn returns the publisher whose word the stored value is and whose
+// record is no longer the person's, "" if there is none.
+func (m *merger) withdrawn(attr *catalogue.Attribute, cur people.Attribute) people.Publisher {
+	switch attr.Path {
+	case people.UUID, people.UserID, people.PrimaryUsername, people.Active, people.Created, people.LastModified:
+		return "" // what makes the profile, and follows no record back
+	}
+	for _, p := range m.Withdrawn {
+		if attr.ComposedBy != "" {
+			if slices.ContainsFunc(cur.Value.Entries(), func(e people.Entry) bool { return attr.Owns(p, e.Key) }) {
+				return p
+			}
+			continue
+		}
+		origin, known := m.Origin[attr.Path]
+		if !known {
+			origin = people.Publisher(cur.Signature.Publisher.Name)
+		}
+		if origin == p && !cur.Value.IsNull() {
+			return p
+		}
+	}
+	return ""
+}
+
+// without is the attribute as if the publisher had never spoken.
+func (m *merger) without(attr *catalogue.Attribute, cur people.Attribute, p people.Publisher) people.Attribute {
+	if attr.ComposedBy == "" {
+		cur.Value = people.NullValue(attr.Kind == people.Map)
+		return cur
+	}
+	cur.Value = people.MapValue(slices.DeleteFunc(slices.Clone(cur.Value.Entries()), func(e people.Entry) bool {
+		return slices.ContainsFunc(m.Withdrawn, func(p people.Publisher) bool { return attr.Owns(p, e.Key) }) &&
+			!slices.ContainsFunc(m.Evidence.Observations, func(o people.Observation) bool { return attr.Owns(o.Publisher, e.Key) })
+	})...)
+	return cur
+}
+
+// giveBack makes the decision about an attribute that was withdrawn: what the
+// others say, else nothing.
+func (m *merger) giveBack(attr *catalogue.Attribute, stored, cur people.Attribute, from people.Publisher, d Decision, ok bool) Decision {
+	old := people.ContentOf(stored)
+	if ok {
+		d.Old = old
+		return d
+	}
+	d = Decision{Change: people.Change{Old: old, New: people.Content{Value: cur.Value, Display: old.Display, Verified: true}, Publisher: from, Rule: RuleUnlinked, Since: m.Now}, Source: from}
+	if attr.ComposedBy != "" {
+		d.Publisher = attr.ComposedBy
+	} else {
+		d.New.Display = attr.Display
+	}
+	return d
+}
+
+// edits reports whether the publisher may edit the display of any attribute.
+func (m *merger) edits(p people.Publisher) bool {
+	return slices.ContainsFunc(m.publishers, func(x catalogue.Publisher) bool { return x.Name == p && x.MayEditDisplay })
+}
+
+// edit lets a publisher that may edit display have its say about a value that
+// it repeats. Who signs a new value signs its display with it.
+func (m *merger) edit(attr *catalogue.Attribute, cur people.Attribute, d Decision, ok bool) (Decision, bool) {
+	now := people.ContentOf(cur)
+	if ok {
+		now = d.New
+	}
+	for _, p := range m.publishers {
+		c, said := m.claim(p.Name, attr.Path)
+		if !p.MayEditDisplay || !said || c.Empty || attr.ComposedBy != "" || attr.Path == people.Active || attr.Path == people.LastModified || !c.Value.Equal(now.Value) || ok && d.Publisher == p.Name {
+			continue
+		}
+		next := people.Content{Value: now.Value, Display: now.Display, Verified: !c.Unverified}
+		if c.Display != "" && attr.Allows(c.Display) {
+			next.Display = c.Display
+		}
+		if c.Signed != nil {
+			if next = people.ContentOf(*c.Signed); !attr.Allows(next.Display) {
+				continue
+			}
+		}
+		switch {
+		case next.Equal(now):
+		case ok && !now.Value.Equal(cur.Value):
+			d.New, d.Signed = next, nil
+		default:
+			return Decision{Change: people.Change{Old: people.ContentOf(cur), New: next, Publisher: p.Name, Rule: RuleDisplay, Since: c.Since, Signed: c.Signed}, Source: p.Name}, true
+		}
+	}
+	return d, ok
 }
 
 func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decision, bool) {
@@ -131,8 +250,13 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 			d.Publisher, d.Signed = people.CIS, nil
 		}
 		d.New = people.Content{Value: claimed(attr, cur, c), Display: display(attr, cur, c), Verified: !c.Unverified}
+		if c.Display != "" && attr.Allows(c.Display) && m.edits(p) {
+			d.New.Display = c.Display
+		}
 		if c.Signed != nil && rule != RuleProof {
-			d.New = people.ContentOf(*c.Signed)
+			if d.New = people.ContentOf(*c.Signed); !attr.Allows(d.New.Display) {
+				return d, false // it can neither be stored nor be changed
+			}
 		}
 		if d.New.Value.IsNull() && cur.Value.IsNull() {
 			return d, false
@@ -165,11 +289,23 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 	case attr.ComposedBy != "":
 		return m.compose(d, attr, cur)
 	}
+	proven := func() (people.Claim, bool) {
+		c, ok := m.claim(attr.ProvenBy, attr.Path)
+		return c, ok && !c.Empty && m.here(attr.ProvenBy)
+	}
+	if c, ok := proven(); ok && attr.Path == people.UserID {
+		switch {
+		case !cur.Value.IsNull():
+			return by(attr.ProvenBy, RuleProof, c)
+		case attr.MayCreate(attr.ProvenBy):
+			return by(attr.ProvenBy, RuleCreator, c)
+		}
+	}
 	if c, ok := m.claim(attr.Update, attr.Path); ok && attr.Update != "" && (!cur.Value.IsNull() || attr.MayCreate(attr.Update)) {
 		return by(attr.Update, RuleUpdater, c)
 	}
 	if !cur.Value.IsNull() {
-		if c, ok := m.claim(attr.ProvenBy, attr.Path); ok && !c.Empty && m.here(attr.ProvenBy) {
+		if c, ok := proven(); ok {
 			return by(attr.ProvenBy, RuleProof, c)
 		}
 		return d, false
@@ -178,6 +314,9 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 		if c, ok := m.claim(p, attr.Path); ok && !c.Empty && !m.barred(attr.Path, p) {
 			return by(p, RuleCreator, c)
 		}
+	}
+	if c, ok := proven(); ok && !m.barred(attr.Path, attr.ProvenBy) {
+		return by(attr.ProvenBy, RuleProof, c)
 	}
 	if attr.Path == people.Created && m.Stored == nil {
 		return by(people.CIS, RuleIdentity, people.Claim{Value: people.StringValue(m.Now.UTC().Format(people.TimeFormat)), Since: m.Now})
@@ -251,16 +390,19 @@ func (m *merger) compose(d Decision, attr *catalogue.Attribute, cur people.Attri
 	of := func(p people.Publisher, v people.Value) []people.Entry {
 		return slices.DeleteFunc(slices.Clone(v.Entries()), func(e people.Entry) bool { return !attr.Owns(p, e.Key) })
 	}
-	proposed := people.Claim{}
+	proposed, chosen := people.Claim{}, ""
 	for _, p := range slices.Backward(owners) {
 		if c, ok := m.claim(p, attr.Path); ok && !c.Empty {
 			proposed.Display = cmp.Or(c.Display, proposed.Display)
+			if m.edits(p) && c.Display != "" && attr.Allows(c.Display) {
+				chosen = c.Display
+			}
 			entries = append(entries, of(p, c.Value)...)
 		}
 	}
-	d.New = people.Content{Value: people.MapValue(entries...), Display: display(attr, cur, proposed), Verified: true}
+	d.New = people.Content{Value: people.MapValue(entries...), Display: cmp.Or(chosen, display(attr, cur, proposed)), Verified: true}
 	for _, p := range owners {
-		if c, ok := m.claim(p, attr.Path); ok && !slices.Equal(of(p, cur.Value), of(p, d.New.Value)) {
+		if c, ok := m.claim(p, attr.Path); ok && (!slices.Equal(of(p, cur.Value), of(p, d.New.Value)) || m.edits(p) && d.New.Display != d.Old.Display) {
 			d.Publisher, d.Source, d.Rule, d.Since = attr.ComposedBy, p, RuleComposed, c.Since
 			return d, true
 		}
@@ -317,7 +459,7 @@ func display(attr *catalogue.Attribute, cur people.Attribute, c people.Claim) st
 
 func mark(marks []people.Cleared, d Decision, now time.Time) []people.Cleared {
 	marks = slices.DeleteFunc(marks, func(c people.Cleared) bool { return c.Path == d.Path && !d.New.Value.IsNull() })
-	if d.New.Value.IsNull() && !d.Old.Value.IsNull() && !slices.ContainsFunc(marks, func(c people.Cleared) bool { return c.Path == d.Path }) {
+	if d.Rule != RuleUnlinked && d.New.Value.IsNull() && !d.Old.Value.IsNull() && !slices.ContainsFunc(marks, func(c people.Cleared) bool { return c.Path == d.Path }) {
 		marks = append(marks, people.Cleared{Path: d.Path, Publisher: d.Source, At: now})
 	}
 	return marks

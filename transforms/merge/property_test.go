@@ -95,6 +95,17 @@ func anyInput(t *rapid.T) merge.Input {
 			in.First = append(in.First, p)
 		}
 	}
+	for _, p := range publishers {
+		if in.Stored != nil && in.Evidence.Find(p) == nil && rapid.IntRange(0, 4).Draw(t, "withdrawn") == 0 {
+			in.Withdrawn = append(in.Withdrawn, p)
+		}
+	}
+	in.Origin = map[people.Path]people.Publisher{}
+	for _, attr := range cat.Attributes {
+		if rapid.Bool().Draw(t, "origin known") {
+			in.Origin[attr.Path] = rapid.SampledFrom(publishers).Draw(t, "origin")
+		}
+	}
 	for _, attr := range cat.Attributes {
 		if in.Stored != nil && in.Stored.Value(attr.Path).IsNull() && rapid.IntRange(0, 5).Draw(t, "cleared") == 0 {
 			in.Evidence.Cleared = append(in.Evidence.Cleared, people.Cleared{Path: attr.Path, Publisher: rapid.SampledFrom(publishers).Draw(t, "by"), At: now})
@@ -138,7 +149,7 @@ func TestMergeIsIdempotent(t *testing.T) {
 				t.Fatalf("%s is %v, want %v", d.Path, people.ContentOf(got), d.New)
 			}
 		}
-		in.Stored, in.Evidence.Cleared = applied.Profile, marks
+		in.Stored, in.Evidence.Cleared, in.Withdrawn = applied.Profile, marks, nil
 		if again, after := merge.Merge(in); len(again) > 0 || !reflect.DeepEqual(after, marks) {
 			t.Fatalf("merged again:\n%v\nafter\n%v", tell(again), tell(decisions))
 		}
@@ -166,8 +177,21 @@ func TestMergeInventsNothing(t *testing.T) {
 			})
 			switch {
 			case claimed || d.Rule == merge.RuleIdentity || d.Path == people.Active:
+			case d.Rule == merge.RuleUnlinked: // what remains was there, and is nobody's who is gone
+				for _, e := range d.New.Value.Entries() {
+					if x, ok := cur.Value.Lookup(e.Key); !ok || x != e {
+						t.Fatalf("nobody said %v of %s", e, d.Path)
+					}
+				}
+				if !slices.Contains(in.Withdrawn, d.Source) || d.New.Value.Kind() != people.Map && !d.New.Value.IsNull() {
+					t.Fatalf("%s: %s is linked, or %v remains", d.Path, d.Source, d.New.Value)
+				}
+			case d.Rule == merge.RuleDisplay:
+				if !d.New.Value.Equal(cur.Value) {
+					t.Fatalf("the value of %s changed with its display", d.Path)
+				}
 			case d.Rule == merge.RuleComposed: // keys go when their owners are heard without them
-				if len(said) == 0 {
+				if len(said) == 0 && len(in.Withdrawn) == 0 {
 					t.Fatalf("nobody spoke of %s", d.Path)
 				}
 				for _, e := range d.New.Value.Entries() {
@@ -220,7 +244,7 @@ func TestMergeStaysWithinAuthority(t *testing.T) {
 			}
 			switch d.Rule {
 			case merge.RuleProof:
-				if attr.ProvenBy != d.Source || d.Publisher != people.CIS || old.Value.IsNull() && !creatable || d.New.Value.IsNull() {
+				if attr.ProvenBy != d.Source || d.Publisher != people.CIS || d.New.Value.IsNull() {
 					t.Fatalf("%s: no proof: %v", d.Path, tell([]merge.Decision{d}))
 				}
 			case merge.RuleComposed:
@@ -236,12 +260,20 @@ func TestMergeStaysWithinAuthority(t *testing.T) {
 				for _, e := range slices.Concat(old.Value.Entries(), d.New.Value.Entries()) {
 					x, had := old.Value.Lookup(e.Key)
 					y, has := d.New.Value.Lookup(e.Key)
-					if (had != has || x != y) && !heard(e.Key) {
+					withdrawn := slices.ContainsFunc(in.Withdrawn, func(p people.Publisher) bool { return attr.Owns(p, e.Key) })
+					if (had != has || x != y) && !heard(e.Key) && !withdrawn {
 						t.Fatalf("%s: %q changed, and no owner of it spoke", d.Path, e.Key)
 					}
 				}
+			case merge.RuleUnlinked:
+				if !slices.Contains(in.Withdrawn, d.Source) {
+					t.Fatalf("%s: %s is linked", d.Path, d.Source)
+				}
 			default:
 				next := old
+				if withdrawn := len(in.Withdrawn) > 0 && !old.Value.IsNull(); withdrawn && d.Rule == merge.RuleCreator {
+					old.Value = cat.Null(d.Path).Value
+				}
 				if d.Rule == merge.RuleUpdater && creatable {
 					old.Value = people.StringValue("created by another")
 				}
@@ -251,7 +283,7 @@ func TestMergeStaysWithinAuthority(t *testing.T) {
 				}
 			}
 			for _, c := range in.Evidence.Cleared {
-				if c.Path == d.Path && d.Rule == merge.RuleCreator && d.Source != c.Publisher {
+				if c.Path == d.Path && c.Path != people.UserID && d.Rule == merge.RuleCreator && d.Source != c.Publisher && !slices.Contains(in.Withdrawn, c.Publisher) {
 					t.Fatalf("%s filled what %s emptied", d.Source, c.Publisher)
 				}
 			}
