@@ -137,7 +137,7 @@ type Record struct {
 	GitHub     Short
 	SaysGitHub bool
 	State      State
-	NotYet bool // the last seen form says "not yet here"
+	NotYet     bool // the last seen form says "not yet here"
 	// Regressed marks a record that went back to not yet: a case until it returns.
 	Regressed bool
 	Since     int64 // unix seconds: missing since
