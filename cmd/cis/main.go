@@ -60,6 +60,7 @@ type commandLine struct {
 	Cases      casesCommand      `cmd:"" help:"List what cannot be decided without a human."`
 	Upcoming   upcomingCommand   `cmd:"" help:"List who is missing, and when that will act."`
 	Person     personCommands    `cmd:"" help:"Look at people."`
+	Sign       signCommand       `cmd:"" help:"Sign a profile, whole or partial, as a publisher."`
 	Verify     verifyCommand     `cmd:"" help:"Verify signatures."`
 	Import     importCommand     `cmd:"" help:"Take profiles over."`
 	Dump       dumpCommand       `cmd:"" help:"Write out all profiles."`

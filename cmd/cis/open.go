@@ -238,6 +238,15 @@ func (r keyring) public() (sign.Keys, error) {
 	return keys, err
 }
 
+// signer returns the key of a publisher that signs, nil if it has none.
+func (r keyring) signer(publisher people.Publisher) (sign.Signer, error) {
+	signers, err := keydir.Signers(r.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return signers[publisher], err
+}
+
 func rowOf(k keydir.Key) keyRow {
 	return keyRow{string(k.Publisher), k.ID, k.Algorithm, k.Bits, k.Created, k.Current}
 }
