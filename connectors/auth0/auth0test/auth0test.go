@@ -76,8 +76,9 @@ type Settings struct {
 }
 
 type stored struct {
-	id  string
-	raw json.RawMessage
+	id   string
+	raw  json.RawMessage
+	asIs bool // was not put in as a User
 }
 
 type job struct {
@@ -225,19 +226,22 @@ func (s *Tenant) Put(users ...User) {
 		if err != nil {
 			panic(err) // of app_metadata that is no JSON
 		}
-		s.PutJSON(u.ID, string(raw))
+		s.put(stored{id: u.ID, raw: raw})
 	}
 }
 
-// PutJSON puts in a user of any form.
-func (s *Tenant) PutJSON(id, raw string) {
+// PutJSON puts in a user of any form, who is shown as that, whatever is asked
+// for. What is no JSON at all can only be exported.
+func (s *Tenant) PutJSON(id, raw string) { s.put(stored{id, json.RawMessage(raw), true}) }
+
+func (s *Tenant) put(u stored) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.IndexFunc(s.users, func(u stored) bool { return u.id == id }); i >= 0 {
-		s.users[i].raw = json.RawMessage(raw)
+	if i := slices.IndexFunc(s.users, func(old stored) bool { return old.id == u.id }); i >= 0 {
+		s.users[i] = u
 		return
 	}
-	s.users = append(s.users, stored{id, json.RawMessage(raw)})
+	s.users = append(s.users, u)
 }
 
 // PutFirst puts a new user in before all others, who move back by one.
@@ -281,7 +285,7 @@ func (s *Tenant) Lines() []byte {
 func (s *Tenant) lines(fields []string) []byte {
 	var b bytes.Buffer
 	for _, u := range s.users {
-		b.Write(only(u.raw, fields))
+		b.Write(only(u, fields))
 		b.WriteByte('\n')
 	}
 	return b.Bytes()
@@ -370,7 +374,7 @@ func (s *Tenant) list(w http.ResponseWriter, r *http.Request) {
 		from = min(max(from, 0), len(users))
 		var list [][]byte
 		for _, u := range users[from:min(from+n, len(users))] {
-			list = append(list, only(u.raw, fields))
+			list = append(list, only(u, fields))
 		}
 		return slices.Concat([]byte("["), bytes.Join(list, []byte(",")), []byte("]"))
 	}
@@ -410,7 +414,7 @@ func (s *Tenant) user(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	for _, u := range s.users {
 		if u.id == r.PathValue("id") {
-			reply(w, http.StatusOK, json.RawMessage(only(u.raw, fieldsOf(r.URL.Query()))))
+			reply(w, http.StatusOK, json.RawMessage(only(u, fieldsOf(r.URL.Query()))))
 			return
 		}
 	}
@@ -505,25 +509,26 @@ func fieldsOf(q url.Values) []string {
 	return strings.Split(q.Get("fields"), ",")
 }
 
-// only returns the user with the fields; nil is all. What is not in the form of
-// a user stays as it is.
-func only(raw json.RawMessage, fields []string) []byte {
-	var u map[string]json.RawMessage
-	if fields == nil || bytes.Contains(raw, []byte(AsItIs)) || json.Unmarshal(raw, &u) != nil {
-		return raw
+// only returns the user with the fields; nil is all.
+func only(u stored, fields []string) []byte {
+	if fields == nil || u.asIs {
+		return u.raw
 	}
-	for key := range u {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(u.raw, &object); err != nil {
+		panic(err) // of JSON that was made of a User
+	}
+	for key := range object {
 		if !slices.Contains(fields, key) {
-			delete(u, key)
+			delete(object, key)
 		}
 	}
-	raw, _ = json.Marshal(u) // of JSON that was just read
+	raw, err := json.Marshal(object)
+	if err != nil {
+		panic(err)
+	}
 	return raw
 }
-
-// AsItIs, anywhere in what is given to PutJSON, keeps the tenant from reading
-// and writing it anew.
-const AsItIs = `"as_it_is":`
 
 // A Fault answers instead of the tenant, or with what the tenant would say.
 // It sees all requests but those for tokens.
