@@ -596,3 +596,40 @@ func TestUnreadableFiles(t *testing.T) {
 		t.Errorf("reason %q", cert.Reason)
 	}
 }
+
+// TestJobAnswers holds what may be said of a job, and of the file it wrote,
+// and is neither.
+func TestJobAnswers(t *testing.T) {
+	const begun = `{"id":"job_1","status":"pending"}`
+	for name, c := range map[string]struct{ begun, job, file, reason string }{
+		"no id":            {begun: `{"status":"pending"}`, reason: "has no id"},
+		"no JSON":          {begun: `{"id":`, reason: "not the JSON of a job"},
+		"a list":           {begun: begun, job: `[]`, reason: "not the JSON of a job"},
+		"unknown state":    {begun: begun, job: `{"status":"tr0ub4dor"}`, reason: "state that is not known"},
+		"no location":      {begun: begun, job: `{"status":"completed"}`, reason: "has no location"},
+		"endless":          {begun: begun, job: `{"a":"` + strings.Repeat("a", 1<<18) + `"}`, reason: "over 262144 bytes"},
+		"broken file":      {begun: begun, job: `{"status":"completed","location":"LOCATION"}`, file: "\x1f\x8b\x08", reason: "compression is broken"},
+		"empty file":       {begun: begun, job: `{"status":"completed","location":"LOCATION"}`, file: "", reason: "no rows"},
+		"a page of errors": {begun: begun, job: `{"status":"completed","location":"LOCATION"}`, file: "<html>\n", reason: "all 1 users are set aside"},
+		"well":             {begun: begun, job: `{"status":"completed","location":"LOCATION"}`, file: `{"user_id":"github|1"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := auth0test.Start(t)
+			s.Fail(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+				w.Header().Set("Content-Type", "application/json")
+				switch {
+				case r.Method == http.MethodPost:
+					fmt.Fprint(w, c.begun)
+				case strings.HasPrefix(r.URL.Path, "/api/"):
+					fmt.Fprint(w, strings.Replace(c.job, "LOCATION", "https://"+s.ExportHost()+"/file", 1))
+				default:
+					fmt.Fprint(w, c.file)
+				}
+			})
+			cert, _ := extract(t, open(t, s.Config("auth0")))
+			if cert.Complete != (c.reason == "") || !strings.Contains(cert.Reason, c.reason) || strings.Contains(cert.Reason, secret) {
+				t.Errorf("complete %v, reason %q, want %q", cert.Complete, cert.Reason, c.reason)
+			}
+		})
+	}
+}
