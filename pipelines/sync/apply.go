@@ -106,7 +106,7 @@ func carryOut(ctx context.Context, e *env, p *Plan, part int, work func(*applica
 		return out, err
 	}
 	defer body.Close()
-	a := &application{e: e, plan: p, signers: signers, body: body, out: applied{Part: part}}
+	a := &application{e: e, plan: p, door: "sync", signers: signers, body: body, out: applied{Part: part}, nameless: map[people.ID]bool{}}
 	if err := work(a); err != nil {
 		return a.out, err
 	}
@@ -130,6 +130,7 @@ func carryOut(ctx context.Context, e *env, p *Plan, part int, work func(*applica
 type application struct {
 	e       *env
 	plan    *Plan
+	door    string // of people.Cause
 	signers map[people.Publisher]sign.Signer
 	body    sinks.BlobWriter
 	offset  uint64
@@ -137,6 +138,8 @@ type application struct {
 	out     applied
 	// last says that a user_id that is taken now stays so.
 	last bool
+	// nameless are people who did not get the username they chose.
+	nameless map[people.ID]bool
 }
 
 // all carries out every proposal of the part. Signing is spread over the
@@ -301,8 +304,8 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 	if len(res.Done) > 0 || prop.Reindex {
 		p.packed = sinks.Pack(canonical)
 	}
-	p.row = snapshot.Row{ID: prop.Person, Revision: s.Revision, Content: a.e.hash.Content(res.Profile),
-		Exact: a.e.hash.Exact(canonical), Active: res.Profile.Value(people.Active).True()}
+	p.row = a.e.row(prop.Person, s.Revision, res.Profile, canonical)
+	p.row.Again = s.Revision != prop.Base // somebody else wrote, and was not planned for
 	if len(res.Done) == 0 && (!prop.Noted || kept) {
 		return p, nil
 	}
@@ -315,7 +318,7 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 		c.Revision++
 		c.Profile = p.packed
 		c.Unique, c.Lookups = Keys(res.Profile, &evidence)
-		history := people.Revision{Number: c.Revision, RecordedAt: a.e.Clock, Cause: people.Cause{Run: a.e.Run, Door: "sync", Reason: a.e.Reason}, Operations: res.Done}
+		history := people.Revision{Number: c.Revision, RecordedAt: a.e.Clock, Cause: people.Cause{Run: a.e.Run, Door: a.door, Reason: a.e.Reason}, Operations: res.Done}
 		c.History = sinks.Pack(write(history.AppendJSON))
 		if !(a.e.FirstLoad && a.plan.Correlated.Empty) { // a first load tells nobody
 			c.Notify, c.NotifyID = "update", res.Profile.Value(people.UserID).Text()
@@ -428,6 +431,15 @@ func (a *application) commit(ctx context.Context, list []*person) error {
 			case errors.Is(err, sinks.ErrTaken) && !a.last:
 				a.out.Taken = append(a.out.Taken, p.prop.Person)
 				list = slices.DeleteFunc(list, func(x *person) bool { return x == p })
+			case errors.Is(err, sinks.ErrTaken) && !a.nameless[p.prop.Person]:
+				free, err := a.withoutUsername(ctx, p)
+				if err != nil {
+					return err
+				}
+				if !free {
+					a.refused(p, sinks.ErrTaken)
+				}
+				again = again || free
 			case errors.Is(err, sinks.ErrTaken), errors.Is(err, sinks.ErrTooLarge), errors.Is(err, sinks.ErrConflict):
 				a.refused(p, err)
 			default:
@@ -475,6 +487,55 @@ func (a *application) retry(ctx context.Context, p *person, s sinks.Stored) erro
 	return nil
 }
 
+// withoutUsername prepares a person anew without the username they chose, if
+// that is somebody else's: it alone is refused, and asked for again by the next
+// run.
+func (a *application) withoutUsername(ctx context.Context, p *person) (bool, error) {
+	for i := range p.prop.Operations {
+		o := &p.prop.Operations[i]
+		k := slices.IndexFunc(o.Changes, func(ch people.Change) bool {
+			return ch.Path == people.PrimaryUsername && ch.Publisher != people.CIS
+		})
+		if k < 0 {
+			continue
+		}
+		found, err := a.e.store.Lookup(ctx, []people.Key{{Scheme: people.ByUsername, Value: o.Changes[k].New.Value.Text()}})
+		if err != nil {
+			return false, fmt.Errorf("sync: look up a username: %w", err)
+		}
+		if len(found[0]) == 0 || found[0][0] == p.prop.Person {
+			return false, nil
+		}
+		c := people.Case{Kind: "username_taken", Publisher: o.Source, People: []people.ID{p.prop.Person}, FirstSeen: a.e.Clock,
+			Reason: "the username that the person chose is somebody else's; everything else was taken", Resolve: "let the person choose another one"}
+		if from := p.prop.Evidence.Find(o.Source); from != nil {
+			c.Record = from.Record
+		}
+		a.out.Cases = append(a.out.Cases, c)
+		if p.prop.Base > 0 {
+			o.Changes = slices.Delete(slices.Clone(o.Changes), k, k+1)
+			p.prop.Operations = slices.DeleteFunc(p.prop.Operations, func(o people.Operation) bool { return len(o.Changes) == 0 })
+		} else {
+			name, err := a.e.username(&p.prop.Evidence)
+			if err != nil {
+				return false, fmt.Errorf("sync: %s: %w", p.prop.Person, err)
+			}
+			null := a.e.cat.Null(people.PrimaryUsername)
+			o.Changes = slices.Clone(o.Changes)
+			o.Changes[k] = people.Change{Path: people.PrimaryUsername, Old: o.Changes[k].Old, Publisher: people.CIS, Rule: merge.RuleIdentity, Since: a.e.Clock,
+				New: people.Content{Value: people.StringValue(name), Display: null.Metadata.Display, Verified: true}}
+		}
+		a.nameless[p.prop.Person] = true
+		s, err := a.e.store.Person(ctx, p.prop.Person)
+		if err != nil && !errors.Is(err, sinks.ErrNotFound) {
+			return false, fmt.Errorf("sync: read %s: %w", p.prop.Person, err)
+		}
+		s.ID = p.prop.Person
+		return true, a.retry(ctx, p, s)
+	}
+	return false, nil
+}
+
 // already takes a person as this run left them before it died.
 func (a *application) already(p *person, s sinks.Stored, rev people.Revision) error {
 	profile, err := unpackProfile(s.Profile)
@@ -482,8 +543,8 @@ func (a *application) already(p *person, s sinks.Stored, rev people.Revision) er
 		return fmt.Errorf("sync: %s: %w", p.prop.Person, err)
 	}
 	canonical := profile.AppendJSON(nil)
-	p.row = snapshot.Row{ID: p.prop.Person, Revision: s.Revision, Content: a.e.hash.Content(profile), Exact: a.e.hash.Exact(canonical),
-		Active: profile.Value(people.Active).True()}
+	p.row = a.e.row(p.prop.Person, s.Revision, profile, canonical)
+	p.row.Again = s.Revision != p.prop.Base+1
 	p.packed, p.commit, p.done, p.held, p.moved = s.Profile, nil, rev.Operations, nil, nil
 	for _, o := range p.prop.Operations {
 		switch {
@@ -555,6 +616,7 @@ func (a *application) record(p *person) error {
 	if _, err := a.body.Write(p.packed); err != nil {
 		return fmt.Errorf("sync: bodies: %w", err)
 	}
+	p.row.Again = p.row.Again || a.nameless[p.prop.Person]
 	p.row.Segment, p.row.Offset, p.row.Length = uint32(a.out.Part), a.offset, uint32(len(p.packed))
 	a.offset += uint64(len(p.packed))
 	a.rows = append(a.rows, p.row)

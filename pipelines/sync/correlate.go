@@ -40,6 +40,7 @@ type link struct {
 	Length uint32 `json:"length,omitzero"`
 	Gone   bool   `json:"gone,omitzero"`
 	First  bool   `json:"first,omitzero"`
+	Lost   bool   `json:"lost,omitzero"`
 }
 
 // correlated is what the correlate step leaves for the others.
@@ -77,18 +78,22 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 	if err != nil {
 		return out, err
 	}
-	moved, until, err := e.moved(ctx, world)
+	known, err := e.begun(ctx)
 	if err != nil {
 		return out, err
 	}
-	out.VaultTime = until
+	out.VaultTime = known.VaultTime
+	moved := map[people.ID]bool{}
+	for _, id := range known.Moved {
+		moved[id] = true
+	}
 
 	c := &correlation{e: e, world: world, payloads: out.Payloads, open: make([]sinks.Blob, len(e.Sources)), names: map[snapshot.Short]string{}}
 	for _, k := range base.Cases {
 		c.names[e.hash.Record(k.Publisher, k.Record)] = k.Record
 	}
 	defer c.close()
-	w := correlate.World{Now: e.Clock, Holders: map[snapshot.Short]people.ID{}, Name: c.name}
+	w := correlate.World{Now: e.Clock, Rows: world.Rows, Holders: map[snapshot.Short]correlate.Holder{}, Decisions: e.decisions(known.Links), Name: c.name}
 	for _, x := range extracts {
 		s, set, err := c.load(ctx, x)
 		if err != nil {
@@ -147,29 +152,6 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 	return out, err
 }
 
-// moved lists the people whose revision is not the one of the base snapshot,
-// and the store's time up to which that is known.
-func (e *env) moved(ctx context.Context, w *snapshots.World) (map[people.ID]bool, time.Time, error) {
-	moved := map[people.ID]bool{}
-	until := w.Manifest.VaultTime
-	if e.Wall.After(until) {
-		until = e.Wall
-	}
-	err := e.store.Moved(ctx, w.Manifest.VaultTime, func(h sinks.Head) error {
-		if h.MovedAt.After(until) {
-			until = h.MovedAt
-		}
-		if r, ok := w.Rows.Find(h.ID); !ok || r.Revision != h.Revision {
-			moved[h.ID] = true
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, until, fmt.Errorf("sync: who moved: %w", err)
-	}
-	return moved, until, nil
-}
-
 type correlation struct {
 	e        *env
 	world    *snapshots.World
@@ -224,20 +206,23 @@ func (c *correlation) load(ctx context.Context, x extracted) (correlate.Source, 
 	return s, set, nil
 }
 
-// holders asks the vault who holds the user ids of new anchor records, and
-// whether the people they would make are there.
+// holders asks the vault who has or had the user ids of new records, and
+// whether the people they would make are there. Records of the people directory
+// that have waited before are not asked for again: who has their user_id now is
+// in the tables.
 func (c *correlation) holders(ctx context.Context, w correlate.World, inVault map[people.ID]bool) error {
 	for i, s := range w.Sources {
-		if !correlate.Anchor(s.Publisher) {
+		if !correlate.Anchor(s.Publisher) && s.Publisher != people.Directory {
 			continue
 		}
 		var fresh []snapshot.Record
 		for _, r := range s.Seen {
-			if !r.Person.IsZero() && r.Length > 0 {
+			old, known := s.Prev.Find(r.Key)
+			if r.Length > 0 && old.Person.IsZero() && (!r.Person.IsZero() || !known || old.Hash != r.Hash) {
 				fresh = append(fresh, r)
 			}
 		}
-		for batch := range slices.Chunk(fresh, 200) {
+		for batch := range slices.Chunk(fresh, 100) {
 			var keys []people.Key
 			var ids []people.ID
 			for _, r := range batch {
@@ -245,17 +230,25 @@ func (c *correlation) holders(ctx context.Context, w correlate.World, inVault ma
 				if err != nil {
 					return err
 				}
-				keys = append(keys, people.Key{Scheme: people.ByUserID, Value: o.Key(people.ByUserID)})
-				ids = append(ids, r.Person)
+				userID := o.Key(people.ByUserID)
+				keys = append(keys, people.Key{Scheme: people.ByUserID, Value: userID}, people.Key{Scheme: people.ByFormerID, Value: userID})
+				if !r.Person.IsZero() {
+					ids = append(ids, r.Person)
+				}
 			}
 			found, err := c.e.store.Lookup(ctx, keys)
 			if err != nil {
 				return fmt.Errorf("sync: look up user ids: %w", err)
 			}
-			for k, held := range found {
-				for _, id := range held {
-					w.Holders[batch[k].Key] = id
+			for k, r := range batch {
+				now, formerly := found[2*k], found[2*k+1]
+				for _, id := range slices.Concat(now, formerly) {
 					inVault[id] = true
+				}
+				if len(now) > 0 {
+					w.Holders[r.Key] = correlate.Holder{Person: now[0]}
+				} else if len(formerly) == 1 {
+					w.Holders[r.Key] = correlate.Holder{Person: formerly[0], Former: true}
 				}
 			}
 			there, err := c.e.store.People(ctx, ids)
@@ -266,6 +259,23 @@ func (c *correlation) holders(ctx context.Context, w correlate.World, inVault ma
 				inVault[p.ID] = true
 			}
 		}
+	}
+	// A human may link a record to somebody whom no snapshot has yet.
+	var ids []people.ID
+	for _, d := range w.Decisions {
+		if _, known := w.Rows.Find(d.Person); !known && !d.Apart {
+			ids = append(ids, d.Person)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	there, err := c.e.store.People(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("sync: look up people: %w", err)
+	}
+	for _, p := range there {
+		inVault[p.ID] = true
 	}
 	return nil
 }
@@ -425,7 +435,7 @@ func (e *env) candidates(w *snapshots.World, touched []correlate.Candidate, move
 	for _, t := range touched {
 		c := candidate{Person: t.Person, New: t.New, Reindex: moved[t.Person]}
 		for _, l := range t.Links {
-			c.Links = append(c.Links, link{l.Source, l.Record.Offset, l.Record.Length, l.Gone, l.First})
+			c.Links = append(c.Links, link{l.Source, l.Record.Offset, l.Record.Length, l.Gone, l.First, l.Lost})
 		}
 		have[t.Person] = true
 		list = append(list, c)

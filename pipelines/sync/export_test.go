@@ -13,6 +13,7 @@ type (
 var (
 	OpenStep     = open
 	MakeVaultKey = makeVaultKey
+	Begin        = begin
 	Extract      = extract
 	Correlate    = correlateAll
 	Propose      = propose

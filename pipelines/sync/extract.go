@@ -37,11 +37,22 @@ type aside struct {
 	Emails     []snapshot.Short   `json:"emails"`   // of records whose id could not be read
 }
 
+// NotAsked is the reason of a certificate of an idle source.
+const NotAsked = "not asked"
+
 // extract reads one source. What it says of an unchanged record is dropped
 // here; the others go to the payload blob.
 func extract(ctx context.Context, e *env, i int) (extracted, error) {
 	s := e.Sources[i]
 	out := extracted{Source: i}
+	if s.Idle {
+		out.Certificate = people.Certificate{Source: s.Name, Publisher: s.Publisher, Expected: -1, Reason: NotAsked, Started: e.Clock, Ended: e.Clock}
+		return out, nil
+	}
+	known, err := e.begun(ctx)
+	if err != nil {
+		return out, err
+	}
 	world, err := e.world(ctx)
 	if err != nil {
 		return out, err
@@ -62,7 +73,11 @@ func extract(ctx context.Context, e *env, i int) (extracted, error) {
 		return out, nil
 	}
 	defer src.Close()
-	x := &extraction{e: e, source: s, prev: prev, payload: payload, ids: map[snapshot.Short]bool{}, shared: map[snapshot.Short]string{}}
+	x := &extraction{e: e, source: s, prev: prev, payload: payload, ids: map[snapshot.Short]bool{}, shared: map[snapshot.Short]string{},
+		moved: map[people.ID]bool{}, decisions: e.decisions(known.Links)}
+	for _, id := range known.Moved {
+		x.moved[id] = true
+	}
 	if base := world.Source(s.Name); base != nil {
 		if x.waiting, err = e.blobs.Open(ctx, base.Waiting); err != nil {
 			return out, fmt.Errorf("sync: open %s: %w", base.Waiting, err)
@@ -104,6 +119,9 @@ type extraction struct {
 	prev    snapshot.Records
 	payload sinks.BlobWriter
 	waiting sinks.Blob // what the base kept of records that attach to nobody
+	// Of whom is in moved, and of records that a human moves, everything is kept.
+	moved     map[people.ID]bool
+	decisions map[snapshot.Short]correlate.Decision
 
 	rows, rejected int64
 	seen           []snapshot.Record
@@ -131,8 +149,16 @@ func (x *extraction) Observation(o people.Observation) error {
 	x.ids[r.Key] = true
 	userID := o.Key(people.ByUserID)
 	r.UserID = h.Key(people.Key{Scheme: people.ByUserID, Value: userID})
+	if c, ok := o.Claim(people.GitHubID); ok {
+		r.SaysGitHub = true
+		if c.Value.Text() != "" && !c.Unverified {
+			r.GitHub = h.Record(people.GitHub, c.Value.Text())
+		}
+	}
 	old, known := x.prev.Find(r.Key)
-	if known && old.Hash == r.Hash && !old.Person.IsZero() && old.State != snapshot.Gone {
+	d, decided := x.decisions[r.Key]
+	decided = decided && d.Apart == (d.Person == old.Person)
+	if known && old.Hash == r.Hash && !old.Person.IsZero() && old.State != snapshot.Gone && !x.moved[old.Person] && !decided {
 		x.seen = append(x.seen, r)
 		return nil
 	}

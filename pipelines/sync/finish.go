@@ -54,7 +54,10 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 	defer world.Close()
 	next := snapshots.Manifest{Form: snapshots.Form, Run: e.Run, Base: e.Base, Clock: e.Clock, VaultTime: p.Correlated.VaultTime,
 		Catalogue: p.Catalogue, Segments: slices.Clone(world.Manifest.Segments), People: world.Manifest.People}
-	lists := p.Correlated.Lists
+	lists, err := p.lists(ctx, e)
+	if err != nil {
+		return out, err
+	}
 	var rows []snapshot.Row
 	kept := map[people.ID]bool{}
 	for _, a := range parts {
@@ -131,6 +134,35 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 	out.People, out.Active, out.Root = next.Count, next.Active, next.Root
 	failpoint.Hit("snapshot.manifest")
 	return out, nil
+}
+
+// lists are what correlation and merging found. What merging found in an
+// earlier run about somebody whom this one did not look at stands.
+func (p *Plan) lists(ctx context.Context, e *env) (snapshots.Lists, error) {
+	lists := p.Correlated.Lists
+	looked := map[people.ID]bool{}
+	for _, part := range p.Parts {
+		lists.Cases = append(lists.Cases, part.Cases...)
+		list, err := e.readCandidates(ctx, part.Part)
+		if err != nil {
+			return lists, err
+		}
+		for _, c := range list {
+			looked[c.Person] = true
+		}
+	}
+	world, err := e.world(ctx)
+	if err != nil {
+		return lists, err
+	}
+	defer world.Close()
+	base, err := world.Lists(ctx)
+	for _, k := range base.Cases {
+		if k.Kind == foreignSignature && !looked[k.People[0]] {
+			lists.Cases = append(lists.Cases, k)
+		}
+	}
+	return lists, err
 }
 
 // finishSource writes a source's next tables, or names those of the base if

@@ -45,6 +45,8 @@ type Source struct {
 	// Absence waits this many seconds: to be confirmed, and then to act.
 	Confirm int64 `json:"confirm_seconds"`
 	Grace   int64 `json:"grace_seconds"`
+	// Idle sources are not asked in this run: what they said last stands.
+	Idle bool `json:"idle,omitzero"`
 }
 
 // A Job is everything a step needs to know, in a form that crosses
@@ -88,6 +90,16 @@ type env struct {
 	cat   *catalogue.Catalogue
 	salt  string
 	hash  *snapshot.Hasher
+}
+
+// row is what the people table says of a person as they are stored.
+func (e *env) row(id people.ID, revision int64, p *people.Profile, canonical []byte) snapshot.Row {
+	r := snapshot.Row{ID: id, Revision: revision, Content: e.hash.Content(p), Exact: e.hash.Exact(canonical), Active: p.Value(people.Active).True(),
+		UserID: e.hash.Key(people.Key{Scheme: people.ByUserID, Value: p.Value(people.UserID).Text()})}
+	if a, ok := p.Find(people.GitHubID); ok && a.Metadata.Verified && a.Value.Text() != "" {
+		r.GitHub = e.hash.Record(people.GitHub, a.Value.Text())
+	}
+	return r
 }
 
 // open opens what a job names. Steps close it when they are done.

@@ -3,6 +3,7 @@ package sync
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -24,6 +25,7 @@ import (
 	"example.org/cis/transforms/merge"
 	"example.org/cis/transforms/normalize"
 	"example.org/cis/transforms/people"
+	"example.org/cis/transforms/sign"
 )
 
 // batchSize is how many people are read from the vault at once.
@@ -45,6 +47,8 @@ type planPart struct {
 	Hash   string        `json:"hash"` // SHA-256 of the blob
 	People int64         `json:"people"`
 	Counts []guard.Count `json:"counts"`
+	// Cases are what only merging found.
+	Cases []people.Case `json:"cases,omitzero"`
 }
 
 // A Plan is the sealed head of a plan; its parts hold a people.Proposal a line.
@@ -62,17 +66,9 @@ type Plan struct {
 // writes what should change.
 func propose(ctx context.Context, e *env, c correlated, part int) (planPart, error) {
 	out := planPart{Part: part}
-	body, err := snapshots.Read(ctx, e.work, e.candidatesBlob(part))
+	list, err := e.readCandidates(ctx, part)
 	if err != nil {
 		return out, err
-	}
-	var list []candidate
-	for line := range bytes.Lines(body) {
-		var x candidate
-		if err := json.Unmarshal(line, &x); err != nil {
-			return out, fmt.Errorf("sync: decode candidates: %w", err)
-		}
-		list = append(list, x)
 	}
 	p := &proposer{e: e, payloads: make([]sinks.Blob, len(c.Payloads))}
 	for i, name := range c.Payloads {
@@ -87,17 +83,19 @@ func propose(ctx context.Context, e *env, c correlated, part int) (planPart, err
 	batches := slices.Collect(slices.Chunk(list, batchSize))
 	results := make([][]byte, len(batches))
 	counts := make([][]guard.Count, len(batches))
+	cases := make([][]people.Case, len(batches))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(2, runtime.GOMAXPROCS(0)))
 	for i, batch := range batches {
 		g.Go(func() (err error) {
-			results[i], counts[i], err = p.batch(gctx, batch)
+			results[i], counts[i], cases[i], err = p.batch(gctx, batch)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return out, err
 	}
+	out.Cases = slices.Concat(cases...)
 	all := bytes.Join(results, nil)
 	out.Hash = fmt.Sprintf("%x", sha256.Sum256(all))
 	for _, list := range counts {
@@ -111,6 +109,21 @@ func propose(ctx context.Context, e *env, c correlated, part int) (planPart, err
 	}
 	failpoint.Hit("plan.part")
 	return out, nil
+}
+
+func (e *env) readCandidates(ctx context.Context, part int) (list []candidate, err error) {
+	body, err := snapshots.Read(ctx, e.work, e.candidatesBlob(part))
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(body) {
+		var x candidate
+		if err := json.Unmarshal(line, &x); err != nil {
+			return nil, fmt.Errorf("sync: decode candidates: %w", err)
+		}
+		list = append(list, x)
+	}
+	return list, nil
 }
 
 func addCount(list []guard.Count, n guard.Count) []guard.Count {
@@ -127,7 +140,7 @@ type proposer struct {
 	payloads []sinks.Blob
 }
 
-func (p *proposer) batch(ctx context.Context, batch []candidate) ([]byte, []guard.Count, error) {
+func (p *proposer) batch(ctx context.Context, batch []candidate) (out []byte, counts []guard.Count, cases []people.Case, err error) {
 	var ids []people.ID
 	for _, c := range batch {
 		if !c.New {
@@ -138,23 +151,22 @@ func (p *proposer) batch(ctx context.Context, batch []candidate) ([]byte, []guar
 	if len(ids) > 0 {
 		list, err := p.e.store.People(ctx, ids)
 		if err != nil {
-			return nil, nil, fmt.Errorf("sync: read people: %w", err)
+			return nil, nil, nil, fmt.Errorf("sync: read people: %w", err)
 		}
 		for _, s := range list {
 			stored[s.ID] = s
 		}
 	}
-	var out []byte
-	var counts []guard.Count
 	for _, c := range batch {
 		s, found := stored[c.Person]
 		if !found && !c.New {
-			return nil, nil, fmt.Errorf("sync: %s is in the snapshot and not in the vault", c.Person)
+			return nil, nil, nil, fmt.Errorf("sync: %s is in the snapshot and not in the vault", c.Person)
 		}
-		prop, err := p.person(c, s)
+		prop, foreign, err := p.person(ctx, c, s)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
+		cases = append(cases, foreign...)
 		if len(prop.Operations) == 0 && !prop.Noted && !prop.Reindex {
 			continue
 		}
@@ -163,27 +175,48 @@ func (p *proposer) batch(ctx context.Context, batch []candidate) ([]byte, []guar
 		}
 		out = append(prop.AppendJSON(out), '\n')
 	}
-	return out, counts, nil
+	return out, counts, cases, nil
+}
+
+const foreignSignature = "foreign_signature"
+
+// foreign takes out of an observation what was signed for somebody else: a
+// record may carry another person's attributes and their uuid, so that only
+// here, where it is known whose record it is, can the two be compared.
+func foreign(o *people.Observation, id people.ID, now time.Time) (cases []people.Case) {
+	o.Claims = slices.DeleteFunc(o.Claims, func(c people.Claim) bool {
+		if c.Signed == nil {
+			return false
+		}
+		who, path, bound := sign.Bound(*c.Signed)
+		if !bound || who == id && path == c.Path {
+			return false
+		}
+		cases = append(cases, people.Case{Kind: foreignSignature, Publisher: o.Publisher, Record: o.Record, People: []people.ID{id}, FirstSeen: now,
+			Reason: string(c.Path) + " was signed for somebody else, or for another attribute; it was not taken", Resolve: "find out how it came into this record"})
+		return true
+	})
+	return cases
 }
 
 // person merges one candidate.
-func (p *proposer) person(c candidate, s sinks.Stored) (people.Proposal, error) {
+func (p *proposer) person(ctx context.Context, c candidate, s sinks.Stored) (prop people.Proposal, cases []people.Case, err error) {
 	e := p.e
-	prop := people.Proposal{Person: c.Person, Base: s.Revision, Reindex: c.Reindex}
+	prop = people.Proposal{Person: c.Person, Base: s.Revision, Reindex: c.Reindex}
 	in := merge.Input{ID: c.Person, Catalogue: e.cat, Now: e.Clock}
-	var err error
 	if s.Revision > 0 {
-		if in.Stored, err = unpackProfile(s.Profile); err != nil {
-			return prop, fmt.Errorf("sync: %s: %w", c.Person, err)
+		if err = e.stored(&in, s); err != nil {
+			return prop, nil, err
 		}
-		if in.Evidence, err = unpackEvidence(s.Observations); err != nil {
-			return prop, fmt.Errorf("sync: %s: %w", c.Person, err)
-		}
-		in.Protected = slices.Contains(e.Protected, in.Stored.Value(people.UserID).Text()) ||
-			slices.ContainsFunc(in.Evidence.Former, func(id string) bool { return slices.Contains(e.Protected, id) })
 	}
 	for _, l := range c.Links {
 		publisher := e.Sources[l.Source].Publisher
+		if l.Lost {
+			if withdraw(&in, publisher) {
+				prop.Noted = true
+			}
+			continue
+		}
 		if l.First {
 			in.First = append(in.First, publisher)
 		}
@@ -192,28 +225,68 @@ func (p *proposer) person(c candidate, s sinks.Stored) (people.Proposal, error) 
 			continue
 		}
 		if l.Length == 0 {
-			return prop, fmt.Errorf("sync: %s: a record of %s was not kept", c.Person, e.Sources[l.Source].Name)
+			return prop, nil, fmt.Errorf("sync: %s: a record of %s was not kept", c.Person, e.Sources[l.Source].Name)
 		}
 		body, err := readPayload(p.payloads[l.Source], l.Offset, l.Length)
 		if err != nil {
-			return prop, err
+			return prop, nil, err
 		}
 		o, err := people.ParseObservation(body)
 		if err != nil {
-			return prop, fmt.Errorf("sync: decode an observation of %s: %w", e.Sources[l.Source].Name, err)
+			return prop, nil, fmt.Errorf("sync: decode an observation of %s: %w", e.Sources[l.Source].Name, err)
 		}
+		cases = append(cases, foreign(&o, c.Person, e.Clock)...)
 		prop.Noted = merge.Fold(&in.Evidence, o) || prop.Noted
 	}
 	if c.New {
-		userID := ""
-		for i := range in.Evidence.Observations {
-			if u := in.Evidence.Observations[i].Key(people.ByUserID); u != "" {
-				userID = u
-				break
-			}
+		if in.Username, err = e.username(&in.Evidence); err != nil {
+			return prop, nil, fmt.Errorf("sync: %s: %w", c.Person, err)
 		}
-		if _, in.Username, err = normalize.ID(e.salt, userID); err != nil {
-			return prop, fmt.Errorf("sync: %s: %w", c.Person, err)
+	}
+	err = e.merge(ctx, &prop, in)
+	return prop, cases, err
+}
+
+// stored puts what is stored of a person into a merge's input.
+func (e *env) stored(in *merge.Input, s sinks.Stored) (err error) {
+	if in.Stored, err = unpackProfile(s.Profile); err != nil {
+		return fmt.Errorf("sync: %s: %w", s.ID, err)
+	}
+	if in.Evidence, err = unpackEvidence(s.Observations); err != nil {
+		return fmt.Errorf("sync: %s: %w", s.ID, err)
+	}
+	in.Protected = slices.Contains(e.Protected, in.Stored.Value(people.UserID).Text()) ||
+		slices.ContainsFunc(in.Evidence.Former, func(id string) bool { return slices.Contains(e.Protected, id) })
+	return nil
+}
+
+// username makes the first username of somebody new, from the user_id that
+// LDAP gives them, else from that of whoever else gives one.
+func (e *env) username(evidence *people.Evidence) (string, error) {
+	userID := ""
+	for _, p := range []people.Publisher{people.AccessProvider, people.LDAP} {
+		if o := evidence.Find(p); o != nil {
+			userID = cmp.Or(o.Key(people.ByUserID), userID)
+		}
+	}
+	_, name, err := normalize.ID(e.salt, userID)
+	return name, err
+}
+
+// withdraw takes the observation of a publisher out, whose record is no longer
+// the person's.
+func withdraw(in *merge.Input, p people.Publisher) bool {
+	before := len(in.Evidence.Observations)
+	in.Evidence.Observations = slices.DeleteFunc(in.Evidence.Observations, func(o people.Observation) bool { return o.Publisher == p })
+	in.Withdrawn = append(in.Withdrawn, p)
+	return len(in.Evidence.Observations) < before
+}
+
+// merge decides what a proposal proposes.
+func (e *env) merge(ctx context.Context, prop *people.Proposal, in merge.Input) (err error) {
+	if len(in.Withdrawn) > 0 {
+		if in.Origin, err = e.origin(ctx, prop.Person); err != nil {
+			return err
 		}
 	}
 	decisions, marks := merge.Merge(in)
@@ -226,7 +299,30 @@ func (p *proposer) person(c candidate, s sinks.Stored) (people.Proposal, error) 
 			prop.Noted = true
 		}
 	}
-	return prop, nil
+	return nil
+}
+
+// origin says whose word each value of a person is, by their history.
+func (e *env) origin(ctx context.Context, id people.ID) (map[people.Path]people.Publisher, error) {
+	docs, err := e.store.History(ctx, id, 0)
+	if err != nil {
+		return nil, fmt.Errorf("sync: read history of %s: %w", id, err)
+	}
+	m := map[people.Path]people.Publisher{}
+	for _, d := range docs {
+		rev, err := unpackRevision(d.Doc)
+		if err != nil {
+			return nil, fmt.Errorf("sync: %s: %w", id, err)
+		}
+		for _, o := range rev.Operations {
+			for _, ch := range o.Changes {
+				if !ch.Old.Value.Equal(ch.New.Value) && o.Source != "" {
+					m[ch.Path] = o.Source
+				}
+			}
+		}
+	}
+	return m, nil
 }
 
 // former adds an id that is given up, and takes out the one that is current again.

@@ -73,13 +73,15 @@ type SourceRecord struct {
 	Complete bool   `json:"complete"`
 	Rows     int64  `json:"rows"`
 	Reason   string `json:"reason,omitzero"`
+	// Idle sources were not asked.
+	Idle bool `json:"idle,omitzero"`
 }
 
 // Attention reports whether something in the run waits for a human: held,
 // moved, set aside or unread.
 func (r *Record) Attention() bool {
 	for _, s := range r.Sources {
-		if !s.Complete {
+		if !s.Complete && !s.Idle {
 			return true
 		}
 	}
@@ -241,6 +243,14 @@ var ErrKeys = errors.New("sync: signing keys are missing")
 // plan runs the first graph and puts what it found into the record.
 func (r *runner) plan(ctx context.Context, rec *Record) error {
 	r.o.Progress("reading the sources", 0, -1)
+	e, err := open(ctx, r.job)
+	if err != nil {
+		return err
+	}
+	err = begin(ctx, e)
+	if err := errors.Join(err, e.Close()); err != nil {
+		return err
+	}
 	if err := beamrun.Run(ctx, r.o.Runner, func(s beam.Scope) error { return BuildPlan(s, r.job) }); err != nil {
 		return err
 	}
@@ -258,10 +268,13 @@ func (r *runner) plan(ctx context.Context, rec *Record) error {
 		rec.Held[c.Class] += c.N
 	}
 	for _, x := range p.Correlated.Extracts {
-		rec.Sources[x.Certificate.Source] = SourceRecord{x.Certificate.Complete, x.Certificate.Rows, x.Certificate.Reason}
+		rec.Sources[x.Certificate.Source] = SourceRecord{Complete: x.Certificate.Complete, Rows: x.Certificate.Rows, Reason: x.Certificate.Reason, Idle: r.job.Sources[x.Source].Idle}
 	}
 	rec.Rejected = int64(len(p.Correlated.Lists.Rejections))
 	rec.Cases = int64(len(p.Correlated.Lists.Cases))
+	for _, part := range p.Parts {
+		rec.Cases += int64(len(part.Cases))
+	}
 	rec.Upcoming = int64(len(p.Correlated.Lists.Upcoming))
 	rec.Active = p.Correlated.Active
 	rec.FirstLoad = r.job.FirstLoad && p.Correlated.Empty

@@ -38,6 +38,14 @@ func byHand(t testing.TB, w *synctest.World, at time.Time) sync.Job {
 	if err := s.Subscribers(ctx, []string{synctest.Subscriber}); err != nil {
 		t.Fatal(err)
 	}
+	e, err := sync.OpenStep(ctx, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if err := sync.Begin(ctx, e); err != nil {
+		t.Fatal(err)
+	}
 	return j
 }
 

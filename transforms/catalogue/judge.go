@@ -57,6 +57,16 @@ func (c *Catalogue) Judge(publisher people.Publisher, path people.Path, stored, 
 	return fmt.Errorf("catalogue: %q may not %s %q, only %s may: %w", publisher, op, path, allowed, ErrPublisher)
 }
 
+// Fits returns the [Fault] of an attribute that could not stand at path whoever
+// said it: there is none of that name, or its kind or display is another.
+func (c *Catalogue) Fits(path people.Path, at people.Attribute) error {
+	a, ok := c.Find(path)
+	if !ok {
+		return Fault{path, "no such attribute"}
+	}
+	return a.judgeForm(at)
+}
+
 // judgeForm returns the fault in the kind or display of an attribute.
 func (a Attribute) judgeForm(at people.Attribute) error {
 	switch {

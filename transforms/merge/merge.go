@@ -17,6 +17,7 @@
 //   - A value that is not there is set by the updater, if the create list names
 //     it, else by the first publisher of that list that claims one, else by a
 //     proof.
+//   - An address that nobody verified does not take the place of a verified one.
 //   - Nobody fills what its owner emptied, and nobody empties the user_id or
 //     the username, by which a person is found.
 //   - active follows the person's lifecycle authority: HRIS if linked, else
@@ -218,7 +219,7 @@ func (m *merger) edit(attr *catalogue.Attribute, cur people.Attribute, d Decisio
 		now = d.New
 	}
 	for _, p := range m.publishers {
-		c, said := m.claim(p.Name, attr.Path)
+		c, said := m.claim(p.Name, attr)
 		if !p.MayEditDisplay || !said || c.Empty || attr.ComposedBy != "" || attr.Path == people.Active || attr.Path == people.LastModified || !c.Value.Equal(now.Value) || ok && d.Publisher == p.Name {
 			continue
 		}
@@ -290,7 +291,7 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 		return m.compose(d, attr, cur)
 	}
 	proven := func() (people.Claim, bool) {
-		c, ok := m.claim(attr.ProvenBy, attr.Path)
+		c, ok := m.claim(attr.ProvenBy, attr)
 		return c, ok && !c.Empty && m.here(attr.ProvenBy)
 	}
 	if c, ok := proven(); ok && attr.Path == people.UserID {
@@ -301,7 +302,7 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 			return by(attr.ProvenBy, RuleCreator, c)
 		}
 	}
-	if c, ok := m.claim(attr.Update, attr.Path); ok && attr.Update != "" && (!cur.Value.IsNull() || attr.MayCreate(attr.Update)) {
+	if c, ok := m.claim(attr.Update, attr); ok && !unproven(attr, cur, c) && attr.Update != "" && (!cur.Value.IsNull() || attr.MayCreate(attr.Update)) {
 		return by(attr.Update, RuleUpdater, c)
 	}
 	if !cur.Value.IsNull() {
@@ -311,7 +312,7 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 		return d, false
 	}
 	for _, p := range attr.Create {
-		if c, ok := m.claim(p, attr.Path); ok && !c.Empty && !m.barred(attr.Path, p) {
+		if c, ok := m.claim(p, attr); ok && !c.Empty && !m.barred(attr.Path, p) {
 			return by(p, RuleCreator, c)
 		}
 	}
@@ -324,18 +325,26 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 	return d, false
 }
 
-// claim returns what a publisher claims now. A record that is gone, while
-// another authority keeps the person here, gives no access any more.
-func (m *merger) claim(p people.Publisher, path people.Path) (people.Claim, bool) {
+// claim returns what a publisher claims now, if it is of the attribute's kind. A
+// record that is gone, while another authority keeps the person here, gives no
+// access any more.
+func (m *merger) claim(p people.Publisher, attr *catalogue.Attribute) (people.Claim, bool) {
 	o := m.Evidence.Find(p)
 	if o == nil {
 		return people.Claim{}, false
 	}
-	c, ok := o.Claim(path)
-	if container, _ := path.Split(); ok && o.Lifecycle == people.Gone && p != m.authority && container == "access_information" {
-		c = people.Claim{Path: path, Empty: true, Since: o.SeenAt}
+	c, ok := o.Claim(attr.Path)
+	if container, _ := attr.Path.Split(); ok && o.Lifecycle == people.Gone && p != m.authority && container == "access_information" {
+		c = people.Claim{Path: attr.Path, Empty: true, Since: o.SeenAt}
 	}
-	return c, ok
+	return c, ok && (c.Empty || c.Value.Kind() == attr.Kind)
+}
+
+// unproven reports whether a claim is of an address that nobody has verified,
+// in the place of another that somebody has: mail for the person, and what is
+// granted by it, must not go there.
+func unproven(attr *catalogue.Attribute, cur people.Attribute, c people.Claim) bool {
+	return attr.Path == people.PrimaryEmail && c.Unverified && cur.Metadata.Verified && !cur.Value.IsEmpty() && !c.Value.Equal(cur.Value)
 }
 
 // here reports whether the publisher's record is not gone.
@@ -383,7 +392,7 @@ func (m *merger) compose(d Decision, attr *catalogue.Attribute, cur people.Attri
 	owners := slices.Concat([]people.Publisher{attr.Update}, attr.Create, slices.Sorted(maps.Keys(attr.Keys)))
 	stays := func(e people.Entry) bool {
 		mine := func(p people.Publisher) bool { return attr.Owns(p, e.Key) }
-		silent := func(p people.Publisher) bool { _, heard := m.claim(p, attr.Path); return !heard && mine(p) }
+		silent := func(p people.Publisher) bool { _, heard := m.claim(p, attr); return !heard && mine(p) }
 		return slices.ContainsFunc(owners, silent) || !slices.ContainsFunc(owners, mine)
 	}
 	entries := slices.DeleteFunc(slices.Clone(cur.Value.Entries()), func(e people.Entry) bool { return !stays(e) })
@@ -392,7 +401,7 @@ func (m *merger) compose(d Decision, attr *catalogue.Attribute, cur people.Attri
 	}
 	proposed, chosen := people.Claim{}, ""
 	for _, p := range slices.Backward(owners) {
-		if c, ok := m.claim(p, attr.Path); ok && !c.Empty {
+		if c, ok := m.claim(p, attr); ok && !c.Empty {
 			proposed.Display = cmp.Or(c.Display, proposed.Display)
 			if m.edits(p) && c.Display != "" && attr.Allows(c.Display) {
 				chosen = c.Display
@@ -402,7 +411,7 @@ func (m *merger) compose(d Decision, attr *catalogue.Attribute, cur people.Attri
 	}
 	d.New = people.Content{Value: people.MapValue(entries...), Display: cmp.Or(chosen, display(attr, cur, proposed)), Verified: true}
 	for _, p := range owners {
-		if c, ok := m.claim(p, attr.Path); ok && (!slices.Equal(of(p, cur.Value), of(p, d.New.Value)) || m.edits(p) && d.New.Display != d.Old.Display) {
+		if c, ok := m.claim(p, attr); ok && (!slices.Equal(of(p, cur.Value), of(p, d.New.Value)) || m.edits(p) && d.New.Display != d.Old.Display) {
 			d.Publisher, d.Source, d.Rule, d.Since = attr.ComposedBy, p, RuleComposed, c.Since
 			return d, true
 		}

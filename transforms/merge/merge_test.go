@@ -87,6 +87,11 @@ func shown(c people.Claim, display string) people.Claim {
 	return c
 }
 
+func unverified(c people.Claim) people.Claim {
+	c.Unverified = true
+	return c
+}
+
 func says(p people.Publisher, claims ...people.Claim) people.Observation {
 	o := people.Observation{Publisher: p, Record: "1", Lifecycle: people.Present, Claims: claims, SeenAt: now}
 	o.Sort()
@@ -240,6 +245,8 @@ func TestProof(t *testing.T) {
 		{name: "the access provider decides the email, and LDAP the login", stored: there,
 			says: evidence{says(people.LDAP, claim("user_id", "ad|Mozilla-LDAP|lovelace")), says(people.AccessProvider, claim("user_id", "github|1"), claim("primary_email", "l@example.org"))},
 			want: []string{`relink primary_email = "l@example.org" by access_provider, updater`, `relink user_id = "ad|Mozilla-LDAP|lovelace" by ldap, signed by cis, proof`}},
+		{name: "but not with an address that nobody verified", stored: known(profile{"primary_email": "ada@example.org"}),
+			says: evidence{says(people.AccessProvider, unverified(claim("primary_email", "l@example.org")))}},
 		{name: "and the login of whoever is in no LDAP", stored: there,
 			says: evidence{says(people.AccessProvider, claim("user_id", "github|1"))}, want: []string{`relink user_id = "github|1" by access_provider, updater`}},
 		{name: "a record that is gone proves nothing", stored: there, says: evidence{with(people.Gone, renamed), says(people.HRIS)}},

@@ -36,6 +36,7 @@ const (
 	UUID            Path = "uuid"
 	UserID          Path = "user_id"
 	PrimaryUsername Path = "primary_username"
+	GitHubID        Path = "identities.github_id_v3" // the number of an account, as text
 	PrimaryEmail    Path = "primary_email"
 	Active          Path = "active"
 	LastModified    Path = "last_modified"
