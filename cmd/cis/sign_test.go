@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -75,22 +76,22 @@ func publish(t *testing.T, key any) publication {
 	return p
 }
 
-func testKeys(t *testing.T) map[string]any {
-	t.Helper()
+// testKeys are a key of each kind, made once.
+var testKeys = sync.OnceValue(func() map[string]any {
 	rs, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return map[string]any{"RSA": rs, "Ed25519": ed}
-}
+})
 
 // What cis signs, another Go library verifies with the keys as cis prints them.
 func TestSignedVerifiesWithAnotherLibrary(t *testing.T) {
-	for name, key := range testKeys(t) {
+	for name, key := range testKeys() {
 		t.Run(name, func(t *testing.T) {
 			pub := publish(t, key)
 			var sets map[string]json.RawMessage
@@ -154,7 +155,7 @@ func TestSignedVerifiesInAnotherLanguage(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(jose, "node_modules", "jose")); errors.Is(err, fs.ErrNotExist) {
 		missing("the npm package jose is not installed in " + jose)
 	}
-	for name, key := range testKeys(t) {
+	for name, key := range testKeys() {
 		t.Run(name, func(t *testing.T) {
 			pub := publish(t, key)
 			spoilt := bytes.Replace(pub.profile, []byte(`"value":true`), []byte(`"value":false`), 1)
@@ -187,7 +188,7 @@ func TestVerifiesWhatAnotherLibrarySigned(t *testing.T) {
 	const profile = `{"uuid": {"value": "ada00000-0000-4000-8000-000000000001"}, "first_name": {"value": "Ada",
 		"metadata": {"classification": "PUBLIC", "display": "staff", "verified": true, "created": "2026-03-02T08:00:00.000Z", "last_modified": "2026-03-02T08:00:00.000Z"},
 		"signature": {"publisher": {"alg": %q, "typ": "JWS", "name": "hris", "value": %q}, "additional": []}}}`
-	for name, key := range testKeys(t) {
+	for name, key := range testKeys() {
 		t.Run(name, func(t *testing.T) {
 			pub := publish(t, key)
 			alg, mark := jwa.RS256(), "RS256"
@@ -250,7 +251,7 @@ func TestSignedIsValidUnderTheSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, key := range testKeys(t) {
+	for name, key := range testKeys() {
 		part, err := people.ParseProfile(publish(t, key).profile)
 		if err != nil {
 			t.Fatal(err)
@@ -272,7 +273,7 @@ func TestSignedIsValidUnderTheSchema(t *testing.T) {
 
 // Published keys are read over TLS, from one host, and not too much of them.
 func TestVerifyReadsPublishedKeys(t *testing.T) {
-	pub := publish(t, testKeys(t)["Ed25519"])
+	pub := publish(t, testKeys()["Ed25519"])
 	signed := filepath.Join(pub.dir, "signed.json")
 	if err := os.WriteFile(signed, pub.profile, 0o600); err != nil {
 		t.Fatal(err)
