@@ -176,8 +176,12 @@ func (c signCommand) prepare(p *program) (*signing, sign.Key, error) {
 	}
 
 	if c.Key == "" {
-		if s.signer, err = p.openKeys(cfg).signer(s.publisher); err == nil && s.signer == nil {
+		keys := p.openKeys(cfg)
+		if s.signer, err = keys.signer(s.publisher); err == nil && s.signer == nil {
 			err = noKeys(c.Publisher)
+		}
+		if err == nil {
+			s.public, err = keys.public()
 		}
 		return s, sign.Key{}, err
 	}
@@ -189,7 +193,7 @@ func (c signCommand) prepare(p *program) (*signing, sign.Key, error) {
 	if err != nil {
 		return fail(usageError{fmt.Errorf("--key: %w", err)})
 	}
-	s.signer = signer
+	s.signer, s.public = signer, sign.Keys{s.publisher: {key}}
 	return s, key, nil
 }
 
@@ -219,9 +223,10 @@ func readPrivate(name string) ([]byte, error) {
 // A signing signs profiles one after the other.
 type signing struct {
 	signer    sign.Signer
+	public    sign.Keys // the publisher's own
 	publisher people.Publisher
 	catalogue *catalogue.Catalogue
-	person    people.ID     // "" takes the profile's uuid
+	person    people.ID     // zero takes the profile's uuid
 	only      []people.Path // nil takes what is unsigned
 	unbound   bool
 	again     bool
@@ -316,6 +321,9 @@ func (s *signing) one(ctx context.Context, raw []byte) (signedProfile, error) {
 			continue
 		}
 		if !chosen && (n.Signature.Publisher.Value != "" || s.only != nil) {
+			if s.outdated(id, *n) {
+				wrong = append(wrong, fmt.Errorf("%s: changed since %s signed it: --all or --attribute signs it again", n.Path, s.publisher))
+			}
 			continue // it stays as it is
 		}
 		at := lookUp(written, n.Path)
@@ -398,6 +406,16 @@ func (s *signing) chooses(n people.Named) (bool, error) {
 		return false, fmt.Errorf("%s: %s may neither set nor change it: the catalogue gives it to %s", n.Path, s.publisher, writers(rule))
 	}
 	return true, nil
+}
+
+// outdated reports whether the publisher's own signature is good, and of
+// something else than what stands there now.
+func (s *signing) outdated(id people.ID, n people.Named) bool {
+	if n.Signature.Publisher.Name != string(s.publisher) || id.IsZero() {
+		return false
+	}
+	err := sign.Verify(s.public, id, n.Path, n.Attribute, sign.Policy{})
+	return errors.Is(err, sign.ErrMismatch) || errors.Is(err, sign.ErrMoved)
 }
 
 // may reports whether the publisher may write the attribute in some case. A
