@@ -37,12 +37,13 @@
 //
 // # What it costs
 //
-// One request an organisation for itself, one for the reader's place in it (an
-// app: two more, for its token), and one for every hundred members, admins,
-// outside collaborators, teams, and members of each team (twice those where
-// GitHub does not give the roles with the members). With Users, one for every
-// person as well. They are made one after the other, as GitHub asks of its
-// clients.
+// Two requests an organisation, for itself and for the reader's membership
+// (with an app: for its installation and a token), and one for every hundred
+// members, owners, outside collaborators, teams, and members of each team
+// (those of the role maintainer apart where GitHub does not give roles with the
+// members). With Users, one for every person as well. They are made one after
+// the other, as GitHub asks of its clients. Finding one account takes one
+// request a team instead.
 //
 // What was read is kept in the source's Memory with its validators, and asked
 // for again only if it changed: an answer that nothing changed does not count
@@ -63,6 +64,20 @@
 // Who is in a team and not in its organisation left in between, because teams
 // are read first. An outside collaborator who is a member as well is a member.
 // Public emails need Users, because only the account's own details have them.
+//
+// # The file
+//
+//	{"organizations": [{
+//	    "login": "acme", "id": 1,
+//	    "members": [{"id": 11, "login": "a", "node_id": "U_a", "role": "admin"}],
+//	    "outside_collaborators": [{"id": 12, "login": "b", "node_id": "U_b"}],
+//	    "teams": [{"slug": "core", "parent": "eng", "members": [{"id": 11, "role": "maintainer"}]},
+//	              {"slug": "eng", "parent": null, "members": []}]}],
+//	 "users": [{"id": 11, "email": "a@example.org"}]}
+//
+// Roles are admin or member of an organisation, maintainer or member of a team.
+// The key users, an organisation's id and a team's parent may be left out. A
+// team may list the members of its descendants or not.
 //
 // # What it refuses
 //

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -654,6 +656,12 @@ func TestApp(t *testing.T) {
 	if got := whole(t, s).Contents(); !maps.Equal(got, want) || tokens != 2 {
 		t.Errorf("a revoked token was used %d times, or another extract", tokens)
 	}
+	text, _ := srv.AppSecret(t.Context())
+	block, _ := pem.Decode([]byte(text))
+	key, _ := x509.ParsePKCS1PrivateKey(block.Bytes)
+	block.Bytes, _ = x509.MarshalPKCS8PrivateKey(key)
+	block.Type = "PRIVATE KEY"
+	whole(t, open(t, cfg, func(context.Context) (string, error) { return string(pem.EncodeToMemory(block)), nil }, c.options()))
 	for name, secret := range map[string]string{"no key": "hunter2", "another key": "-----BEGIN RSA PRIVATE KEY-----\naHVudGVyMg==\n-----END RSA PRIVATE KEY-----\n", "nothing": ""} {
 		s := open(t, cfg, func(context.Context) (string, error) { return secret, nil }, c.options())
 		if cert, _ := extract(t, s); cert.Complete || !strings.Contains(cert.Reason, "private key") || strings.Contains(cert.Reason, "hunter") {

@@ -469,7 +469,9 @@ func parseList(body []byte) ([]item, error) {
 		if err != nil {
 			return nil, errCut
 		}
-		items = append(items, parseItem(raw))
+		i := parseItem(raw)
+		i.Email = "" // only details are asked for it
+		items = append(items, i)
 	}
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, errCut

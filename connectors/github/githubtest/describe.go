@@ -46,7 +46,7 @@ func (d *description) request(r *http.Request, body []byte) (*openapi3filter.Req
 		return nil, err
 	}
 	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
-		MultiError: true, IncludeResponseStatus: true,
+		MultiError: true, IncludeResponseStatus: true, SkipSettingDefaults: true,
 	}}
 	for name := range r.URL.Query() {
 		if route.Operation.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil {

@@ -363,6 +363,9 @@ func (s *Server) decide(who identity, path string, params map[string]string, r *
 	if who.rate == nil {
 		return failed(http.StatusUnauthorized, "Bad credentials")
 	}
+	if path == "/orgs/{org}/installation" || path == "/app/installations/{installation_id}/access_tokens" {
+		return failed(http.StatusUnauthorized, "A JSON web token could not be decoded")
+	}
 	return s.toReader(who, path, params, r)
 }
 
