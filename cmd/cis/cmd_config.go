@@ -92,11 +92,11 @@ func (configCheckCommand) Run(ctx context.Context, p *program) error {
 		from := kind.from(s.Config)
 		row := source{s.Name, s.Type, string(kind.publisher), from.file, ""}
 		if from.url != "" {
-			row.Reads, row.State = bareURL(from.url), secret("sources."+s.Name+".password", from.password)
+			row.Reads, row.State = bareURL(from.url), secret("sources."+s.Name+"."+from.setting, from.secret)
 		} else {
 			row.State = there("file:" + from.file)
 		}
-		if opened, err := p.openSource(s); err != nil {
+		if opened, err := p.openSource(c, s); err != nil {
 			complain("sources.%s: %s", s.Name, err)
 		} else if err := opened.Close(); err != nil {
 			complain("sources.%s: %s", s.Name, err)

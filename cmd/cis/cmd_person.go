@@ -90,6 +90,9 @@ func (o *opened) find(ctx context.Context, who string) (sinks.Stored, *people.Pr
 			{Scheme: people.ByUsername, Value: who},
 			{Scheme: people.ByEmployeeID, Value: who},
 			{Scheme: people.ByRecord(people.LDAP), Value: who},
+			{Scheme: people.ByRecord(people.GitHub), Value: who},
+			{Scheme: people.ByRecord(people.AccessProvider), Value: who},
+			{Scheme: people.ByRecord(people.Directory), Value: who},
 			{Scheme: people.ByPosixID, Value: who},
 			{Scheme: people.ByEmail, Value: strings.ToLower(who)},
 			{Scheme: people.ByFormerID, Value: who},
@@ -129,7 +132,7 @@ func (o *opened) find(ctx context.Context, who string) (sinks.Stored, *people.Pr
 	}
 	switch len(all) {
 	case 0:
-		return sinks.Stored{}, nil, errors.New("cis: nobody is found by that: `cis person list` lists people, `cis cases` records that attach to nobody")
+		return sinks.Stored{}, nil, errNobody
 	case 1:
 		return all[0].Stored, all[0].profile, nil
 	}
@@ -139,6 +142,9 @@ func (o *opened) find(ctx context.Context, who string) (sinks.Stored, *people.Pr
 	}
 	return sinks.Stored{}, nil, fmt.Errorf("cis: that leads to %d people; say which by uuid: %s", len(all), strings.Join(ids2, ", "))
 }
+
+// errNobody is when nothing leads to anybody.
+var errNobody = errors.New("cis: nobody is found by that: `cis person list` lists people, `cis cases` records that attach to nobody")
 
 func unpack(s sinks.Stored) (*people.Profile, error) {
 	body, err := sinks.Unpack(s.Profile)

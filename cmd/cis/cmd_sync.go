@@ -22,6 +22,8 @@ type syncCommand struct {
 	FirstLoad    bool     `help:"Let the first run on an empty vault through. Every source must be whole, and a reason given; nobody is notified."`
 	Reason       string   `placeholder:"TEXT" help:"Why, for the record."`
 	DryRun       bool     `help:"Plan and say what would be done; write nothing."`
+	Source       []string `placeholder:"NAME" help:"Ask only this source; what the others said last stands. May be repeated."`
+	Only         string   `placeholder:"PERSON" help:"Refresh one person from the sources that can find one, now and without a snapshot. A user_id that nobody has makes that person, if a source that may says who it is."`
 	Show         bool     `help:"List every operation with old and new values (personal data: not for logs)."`
 	Now          string   `placeholder:"TIME" help:"Take this for the present, as 2026-03-02T06:00:00Z: for rehearsals and tests."`
 	Runner       string   `default:"direct" enum:"direct,prism,universal" help:"Which Beam runner carries the pipeline: direct (in this process, no sockets), prism, universal (a job service, such as Flink's)."`
@@ -35,12 +37,16 @@ A source that cannot be read whole changes nothing: what it said last stays, the
 
 The first run on an empty vault only plans: look at it, then say --first-load.
 
+Each source may have its own schedule: --source reads one, and leaves the others' last word standing. When a source tells of one person (a first login, somebody joined a group), --only takes that person over at once; nothing follows from a record that is not found, since only a whole extract tells who left.
+
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 done, but something is held, set aside or unread.
 
 Examples:
 
     cis sync --dry-run --show
     cis sync --first-load --reason "going live"
+    cis sync --source github
+    cis sync --only 'github|20131'
     cis sync --json`
 }
 
@@ -64,6 +70,12 @@ func (c syncCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer done()
 	job.FirstLoad, job.Reason = c.FirstLoad, c.Reason
+	if err := c.choose(job.Sources); err != nil {
+		return err
+	}
+	if c.Only != "" {
+		return c.refresh(ctx, p, cfg, job, options)
+	}
 	options.Runner = c.Runner
 	if err := beamrun.Init(c.RunnerOption); err != nil {
 		return usageError{err}
@@ -87,6 +99,88 @@ func (c syncCommand) Run(ctx context.Context, p *program) error {
 	if err == nil && rec.Attention() {
 		err = heldError(attention(rec))
 	}
+	return err
+}
+
+// choose makes the sources idle that were not asked for.
+func (c syncCommand) choose(sources []sync.Source) error {
+	if len(c.Source) == 0 {
+		return nil
+	}
+	var names []string
+	for i := range sources {
+		names = append(names, sources[i].Name)
+		sources[i].Idle = !slices.Contains(c.Source, sources[i].Name)
+	}
+	for _, name := range c.Source {
+		if !slices.Contains(names, name) {
+			return usageError{fmt.Errorf("no source is called %s: there are %s", name, strings.Join(names, ", "))}
+		}
+	}
+	return nil
+}
+
+// refresh takes one person over.
+func (c syncCommand) refresh(ctx context.Context, p *program, cfg *config.Config, job sync.Job, options sync.Options) error {
+	if c.FirstLoad {
+		return usageError{errors.New("--only is for a vault that has been loaded: it does not go with --first-load")}
+	}
+	store, err := p.openVault(ctx, cfg, true)
+	if err != nil {
+		return err
+	}
+	found, _, err := (&opened{store: store}).find(ctx, c.Only)
+	if err = errors.Join(err, store.Close()); err != nil && !errors.Is(err, errNobody) {
+		return err
+	}
+	done, err := sync.Refresh(ctx, job, options, found.ID, c.Only)
+	switch {
+	case errors.Is(err, sync.ErrNotLoaded):
+		return usageError{err}
+	case err != nil:
+		return err
+	}
+	err = p.print(done, func(w io.Writer) error { return p.showRefreshed(w, done, c.DryRun) })
+	if err == nil && done.Attention() {
+		err = heldError("see what was not read or not taken above")
+	}
+	return err
+}
+
+// showRefreshed prints what became of a refresh.
+func (p *program) showRefreshed(w io.Writer, r sync.Refreshed, dryRun bool) error {
+	switch {
+	case r.New && dryRun:
+		fmt.Fprintf(w, "%s is new and would be made.\n\n", r.Person)
+	case r.New:
+		fmt.Fprintf(w, "%s is new.\n\n", r.Person)
+	default:
+		fmt.Fprintf(w, "%s, revision %d\n\n", r.Person, r.Revision)
+	}
+	t := p.table("source", "record", "why")
+	for _, name := range sortedKeys(r.Sources) {
+		t.Row(name, r.Sources[name].State, r.Sources[name].Reason)
+	}
+	if _, err := t.WriteTo(w); err != nil {
+		return err
+	}
+	for _, k := range r.Cases {
+		fmt.Fprintf(w, "\n%s: %s. To resolve: %s.\n", k.Kind, k.Reason, k.Resolve)
+	}
+	if len(r.Changed) == 0 {
+		_, err := fmt.Fprintln(w, "\nNothing changed.")
+		return err
+	}
+	what := "Changed"
+	if dryRun {
+		what = "Would change"
+	}
+	paths := make([]string, len(r.Changed))
+	for i, path := range r.Changed {
+		paths[i] = string(path)
+	}
+	slices.Sort(paths)
+	_, err := fmt.Fprintf(w, "\n%s: %s.\n", what, strings.Join(paths, ", "))
 	return err
 }
 
@@ -116,16 +210,21 @@ func (p *program) job(c *config.Config, clock time.Time, dryRun bool) (job sync.
 	done = func() {}
 	job = sync.Job{Clock: clock, Vault: c.Vault, Blobs: c.Blobs, Work: c.Blobs, Keys: c.Keys, Salt: string(c.Salt), Catalogue: c.Catalogue, Protected: c.Protected}
 	for _, s := range c.Sources {
-		spec, err := sourceSpec(s)
+		spec, err := sourceSpec(s, around(c, s, dryRun))
 		if err != nil {
 			return job, o, done, err
 		}
-		grace := c.Absence.Grace
+		confirm, grace := c.Absence.ConfirmAfter, c.Absence.Grace
 		publisher := sourceTypes()[s.Type].publisher
-		if publisher == people.HRIS {
+		switch publisher {
+		case people.HRIS:
 			grace = c.Absence.GraceHRIS
+		case people.GitHub, people.Directory:
+			// Their absence ends nobody: it takes access away, which must not wait
+			// longer than it takes to be sure. The second whole extract is.
+			confirm, grace = 0, 0
 		}
-		job.Sources = append(job.Sources, sync.Source{Name: s.Name, Publisher: publisher, Spec: spec, Confirm: int64(c.Absence.ConfirmAfter / time.Second), Grace: int64(grace / time.Second)})
+		job.Sources = append(job.Sources, sync.Source{Name: s.Name, Publisher: publisher, Spec: spec, Confirm: int64(confirm / time.Second), Grace: int64(grace / time.Second)})
 	}
 	o = sync.Options{DryRun: dryRun, Holder: holder(), Dead: dead, Now: p.now, Random: p.random, Subscribers: c.Subscribers}
 	if dryRun {
@@ -162,7 +261,7 @@ func attention(r sync.Record) string {
 		parts = append(parts, show.Plural(r.Rejected, "record or attribute set aside (see cis rejections)", "records or attributes set aside (see cis rejections)"))
 	}
 	for _, name := range sortedKeys(r.Sources) {
-		if s := r.Sources[name]; !s.Complete {
+		if s := r.Sources[name]; !s.Complete && !s.Idle {
 			parts = append(parts, "source "+name+" not read")
 		}
 	}
@@ -199,7 +298,10 @@ func (p *program) showRun(w io.Writer, r sync.Record) error {
 	for _, name := range sortedKeys(r.Sources) {
 		s := r.Sources[name]
 		state := "read whole"
-		if !s.Complete {
+		switch {
+		case s.Idle:
+			state = "not asked"
+		case !s.Complete:
 			state = "not read: " + s.Reason
 		}
 		t.Row(name, s.Rows, state)

@@ -39,11 +39,18 @@ var rooms = []struct {
 	{"transforms/sign", []string{"transforms/people", jsonLib}},
 
 	{"connectors", []string{"transforms/people"}},
-	{"connectors/file", []string{"github.com/klauspost/compress/"}},
+	{"connectors/file", []string{"github.com/klauspost/compress/", "github.com/mikelolasagasti/xz/"}},
+	{"connectors/web", []string{"golang.org/x/oauth2/"}},
 	{"connectors/connectortest", []string{"connectors", "transforms/people", "github.com/google/go-cmp/"}},
 	{"connectors/ldap", []string{"connectors", "connectors/file", "transforms/people", "transforms/normalize", "github.com/go-ldap/ldap/v3/", "github.com/go-asn1-ber/asn1-ber/"}},
 	{"connectors/ldap/ldaptest", nil},
-	{"connectors/hris", []string{"connectors", "connectors/file", "transforms/people", "transforms/normalize", jsonLib, "golang.org/x/text/"}},
+	{"connectors/auth0", []string{"connectors", "connectors/file", "connectors/web", "transforms/people", "transforms/normalize", jsonLib}},
+	{"connectors/auth0/auth0test", []string{"connectors/auth0", "connectors/web"}},
+	{"connectors/directory", []string{"connectors", "connectors/file", "connectors/web", "transforms/people", "transforms/normalize", jsonLib}},
+	{"connectors/directory/directorytest", []string{"transforms/people"}},
+	{"connectors/github", []string{"connectors", "connectors/file", "connectors/web", "transforms/people", "transforms/normalize", jsonLib, "github.com/google/go-github/v60/", "github.com/go-jose/go-jose/v4/", "github.com/klauspost/compress/"}},
+	{"connectors/github/githubtest", []string{"connectors/", "github.com/getkin/kin-openapi/", "..."}}, // for tests only
+	{"connectors/hris", []string{"connectors", "connectors/file", "connectors/web", "transforms/people", "transforms/normalize", jsonLib, "golang.org/x/text/"}},
 	{"connectors/synth", []string{"transforms/people", "golang.org/x/text/"}},
 
 	{"sinks", []string{"transforms/people", "github.com/klauspost/compress/"}},

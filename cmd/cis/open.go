@@ -15,8 +15,13 @@ import (
 
 	"example.org/cis/cmd/cis/internal/config"
 	"example.org/cis/connectors"
+	"example.org/cis/connectors/auth0"
+	"example.org/cis/connectors/directory"
+	"example.org/cis/connectors/github"
 	"example.org/cis/connectors/hris"
 	"example.org/cis/connectors/ldap"
+	"example.org/cis/connectors/web"
+	"example.org/cis/pipelines/snapshots"
 	"example.org/cis/pipelines/spec"
 	"example.org/cis/sinks"
 	"example.org/cis/sinks/blobdir"
@@ -36,13 +41,27 @@ type sourceType struct {
 	publisher people.Publisher
 	config    func() any
 	from      func(config any) origin
-	open      func(p *program, config any) (connectors.Source, error)
+	open      func(p *program, config any, at surroundings) (connectors.Source, error)
 }
 
-// An origin is where a source reads: a file, or a server with a password.
+// An origin is where a source reads: a file, or a server with a secret that
+// stands in the named setting.
 type origin struct {
 	file, url string
-	password  config.Secret
+	secret    config.Secret
+	setting   string
+}
+
+// Surroundings are what a source needs of the rest of the configuration, in
+// the form of specs.
+type surroundings struct {
+	Name      string `json:"name"`
+	Keys      string `json:"keys"`
+	Catalogue string `json:"catalogue,omitzero"`
+	// Blobs is where sources keep what they want to find again; ReadOnly
+	// forgets it.
+	Blobs    string `json:"blobs,omitzero"`
+	ReadOnly bool   `json:"read_only,omitzero"`
 }
 
 func sourceTypes() map[string]sourceType {
@@ -52,11 +71,11 @@ func sourceTypes() map[string]sourceType {
 			config:    func() any { return new(ldapEntry) },
 			from: func(c any) origin {
 				e := c.(*ldapEntry)
-				return origin{e.File, e.URL, e.Password}
+				return origin{e.File, e.URL, e.Password, "password"}
 			},
-			open: func(p *program, c any) (connectors.Source, error) {
+			open: func(p *program, c any, _ surroundings) (connectors.Source, error) {
 				e := c.(*ldapEntry)
-				return ldap.Open(e.Config, p.passwordOf(e.Password))
+				return ldap.Open(e.Config, p.secretOf(e.Password))
 			},
 		},
 		"hris": {
@@ -64,11 +83,60 @@ func sourceTypes() map[string]sourceType {
 			config:    func() any { return new(hrisEntry) },
 			from: func(c any) origin {
 				e := c.(*hrisEntry)
-				return origin{e.File, e.URL, e.Password}
+				return origin{e.File, e.URL, e.Password, "password"}
 			},
-			open: func(p *program, c any) (connectors.Source, error) {
+			open: func(p *program, c any, _ surroundings) (connectors.Source, error) {
 				e := c.(*hrisEntry)
-				return hris.Open(e.Config, p.passwordOf(e.Password), p.now)
+				return hris.Open(e.Config, p.secretOf(e.Password), p.now)
+			},
+		},
+		"auth0": {
+			publisher: people.AccessProvider,
+			config:    func() any { return new(auth0Entry) },
+			from: func(c any) origin {
+				e := c.(*auth0Entry)
+				return origin{e.File, e.URL, e.Secret, "secret"}
+			},
+			open: func(p *program, c any, at surroundings) (connectors.Source, error) {
+				e := c.(*auth0Entry)
+				return auth0.Open(e.Config, p.secretOf(e.Secret), web.Options{Note: p.noteOf(at.Name)})
+			},
+		},
+		"directory": {
+			publisher: people.Directory,
+			config:    func() any { return new(directoryEntry) },
+			from: func(c any) origin {
+				e := c.(*directoryEntry)
+				return origin{e.File, e.URL, e.Secret, "secret"}
+			},
+			open: func(p *program, c any, at surroundings) (connectors.Source, error) {
+				e := c.(*directoryEntry)
+				cat, err := openCatalogue(&config.Config{Catalogue: at.Catalogue})
+				if err != nil {
+					return nil, err
+				}
+				return directory.Open(e.Config, directory.Options{Secret: p.secretOf(e.Secret), Fits: cat.Fits,
+					Verify: p.checkOf(e, at), Web: web.Options{Note: p.noteOf(at.Name)}})
+			},
+		},
+		"github": {
+			publisher: people.GitHub,
+			config:    func() any { return new(githubEntry) },
+			from: func(c any) origin {
+				e := c.(*githubEntry)
+				from := origin{e.File, e.URL, e.Secret, "secret"}
+				if from.file == "" && from.url == "" {
+					from.url = github.DefaultURL
+				}
+				return from
+			},
+			open: func(p *program, c any, at surroundings) (connectors.Source, error) {
+				e := c.(*githubEntry)
+				o := github.Options{Note: p.noteOf(at.Name)}
+				if at.Blobs != "" {
+					o.Memory = memory{at}
+				}
+				return github.Open(e.Config, p.secretOf(e.Secret), o)
 			},
 		},
 	}
@@ -99,8 +167,12 @@ func choices() config.Table {
 }
 
 // openSource prepares to read a source; no server is asked yet.
-func (p *program) openSource(s config.Source) (connectors.Source, error) {
-	return sourceTypes()[s.Type].open(p, s.Config)
+func (p *program) openSource(c *config.Config, s config.Source) (connectors.Source, error) {
+	return sourceTypes()[s.Type].open(p, s.Config, around(c, s, true))
+}
+
+func around(c *config.Config, s config.Source, readOnly bool) surroundings {
+	return surroundings{Name: s.Name, Keys: c.Keys, Catalogue: c.Catalogue, Blobs: c.Blobs, ReadOnly: readOnly}
 }
 
 // openVault opens the vault, which is made if it is not there, unless it is
@@ -132,7 +204,7 @@ func openCatalogue(c *config.Config) (*catalogue.Catalogue, error) {
 }
 
 // The entries of sources are the connectors' own configurations and a
-// reference to a password, which those do not hold.
+// reference to a secret, which those do not hold.
 type ldapEntry struct {
 	ldap.Config `yaml:",inline"`
 	Password    config.Secret `yaml:"password"`
@@ -151,12 +223,64 @@ func (e hrisEntry) Validate() error {
 	return errors.Join(unjoin(e.Config.Validate(), passwordFor(e.Username != "", "username", e.Password))...)
 }
 
+type auth0Entry struct {
+	auth0.Config `yaml:",inline"`
+	Secret       config.Secret `yaml:"secret"`
+}
+
+func (e auth0Entry) Validate() error {
+	return errors.Join(unjoin(e.Config.Validate(), secretFor(e.URL, "the client, or a token,", e.Secret))...)
+}
+
+type directoryEntry struct {
+	directory.Config `yaml:",inline"`
+	Secret           config.Secret `yaml:"secret"`
+	// The keys with which the directory signs, beside those that are made here
+	// in its name: a JWKS or well-known document.
+	KeysURL  string `yaml:"keys_url"`
+	KeysFile string `yaml:"keys_file"`
+}
+
+func (e directoryEntry) Validate() error {
+	bad := unjoin(e.Config.Validate(), secretFor(e.URL, "the client", e.Secret))
+	if e.KeysURL != "" && e.KeysFile != "" {
+		bad = append(bad, errors.New("at most one of keys_url and keys_file"))
+	}
+	if e.KeysURL != "" && !strings.HasPrefix(e.KeysURL, "https://") {
+		bad = append(bad, errors.New("keys_url must begin with https://"))
+	}
+	return errors.Join(bad...)
+}
+
+type githubEntry struct {
+	github.Config `yaml:",inline"`
+	Secret        config.Secret `yaml:"secret"`
+}
+
+func (e githubEntry) Validate() error {
+	from := github.DefaultURL
+	if e.File != "" {
+		from = ""
+	}
+	return errors.Join(unjoin(e.Config.Validate(), secretFor(from, "the token, or the app's private key,", e.Secret))...)
+}
+
 func passwordFor(needed bool, who string, password config.Secret) error {
 	switch {
 	case needed && password == "":
 		return fmt.Errorf("%s needs a password: env:NAME or file:PATH", who)
 	case !needed && password != "":
 		return fmt.Errorf("password means nothing without %s", who)
+	}
+	return nil
+}
+
+func secretFor(url, whose string, secret config.Secret) error {
+	switch {
+	case url != "" && secret == "":
+		return fmt.Errorf("a server needs the secret of %s: secret: env:NAME or file:PATH", strings.TrimSuffix(whose, ","))
+	case url == "" && secret != "":
+		return errors.New("secret means nothing for a file")
 	}
 	return nil
 }
@@ -179,9 +303,74 @@ func publishers(c *config.Config) []people.Publisher {
 	return slices.Sorted(maps.Keys(set))
 }
 
-// passwordOf returns what a connector calls when it needs the password.
-func (p *program) passwordOf(s config.Secret) func(context.Context) (string, error) {
+// secretOf returns what a connector calls when it needs the secret.
+func (p *program) secretOf(s config.Secret) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return s.Read(p.env) }
+}
+
+// noteOf returns what a connector calls to tell a person that it waits.
+func (p *program) noteOf(source string) func(string) {
+	return func(text string) {
+		if p.stderr != nil {
+			fmt.Fprintf(p.stderr, "%s: %s\n", source, text)
+		}
+	}
+}
+
+// checkOf returns what reads the keys of the people directory and then checks
+// signatures: the keys it publishes itself, if the configuration says where,
+// and those with which its attributes are signed here, which it shows back.
+func (p *program) checkOf(e *directoryEntry, at surroundings) func(context.Context) (directory.Check, error) {
+	return func(ctx context.Context) (directory.Check, error) {
+		keys, err := keyring{dir: strings.TrimPrefix(at.Keys, "dir:")}.public()
+		if err != nil {
+			return nil, err
+		}
+		if from := e.KeysURL + e.KeysFile; from != "" {
+			more, _, err := readKeys(ctx, from)
+			if err != nil {
+				return nil, err
+			}
+			all := sign.Keys{}
+			for _, m := range []sign.Keys{keys, more} {
+				for publisher, list := range m {
+					all[publisher] = append(all[publisher], list...)
+				}
+			}
+			keys = all
+		}
+		return func(person people.ID, path people.Path, a people.Attribute) error {
+			return sign.Verify(keys, person, path, a, sign.Policy{})
+		}, nil
+	}
+}
+
+// A memory keeps what a source wants to find again in a blob.
+type memory struct{ at surroundings }
+
+func (m memory) name() string { return "sources/" + m.at.Name + ".memory" }
+
+func (m memory) Load(ctx context.Context) ([]byte, error) {
+	blobs, err := openBlobs(m.at.Blobs)
+	if err != nil {
+		return nil, err
+	}
+	b, err := snapshots.Read(ctx, blobs, m.name())
+	if errors.Is(err, sinks.ErrNotFound) {
+		return nil, nil
+	}
+	return b, err
+}
+
+func (m memory) Save(ctx context.Context, b []byte) error {
+	if m.at.ReadOnly {
+		return nil
+	}
+	blobs, err := openBlobs(m.at.Blobs)
+	if err != nil {
+		return err
+	}
+	return snapshots.Write(ctx, blobs, m.name(), b)
 }
 
 // A keyring is where signing keys are kept, opened by the spec dir:PATH.
@@ -259,25 +448,20 @@ func openBlobs(blobs string) (sinks.Blobs, error) {
 	return blobdir.Open(path)
 }
 
-// A sourceEntry is what a source's spec holds: its type, the connector's own
-// configuration, and a reference to its password.
+// A sourceEntry is what a source's spec holds: its type, its configuration with
+// references to secrets, and what it needs of the rest.
 type sourceEntry struct {
-	LDAP     *ldap.Config  `json:"ldap,omitempty"`
-	HRIS     *hris.Config  `json:"hris,omitempty"`
-	Password config.Secret `json:"password,omitempty"`
+	Type   string          `json:"type"`
+	Config json.RawMessage `json:"config"`
+	Around surroundings    `json:"around"`
 }
 
-func sourceSpec(s config.Source) (string, error) {
-	var e sourceEntry
-	switch c := s.Config.(type) {
-	case *ldapEntry:
-		e = sourceEntry{LDAP: &c.Config, Password: c.Password}
-	case *hrisEntry:
-		e = sourceEntry{HRIS: &c.Config, Password: c.Password}
-	default:
-		return "", fmt.Errorf("cis: source %s has an unknown type", s.Name)
+func sourceSpec(s config.Source, at surroundings) (string, error) {
+	c, err := json.Marshal(s.Config)
+	if err != nil {
+		return "", fmt.Errorf("cis: source %s: %w", s.Name, err)
 	}
-	b, err := json.Marshal(e)
+	b, err := json.Marshal(sourceEntry{s.Type, c, at})
 	if err != nil {
 		return "", fmt.Errorf("cis: source %s: %w", s.Name, err)
 	}
@@ -290,15 +474,17 @@ func (p *program) sourceOf(spec string, now time.Time) (connectors.Source, error
 	if err := json.Unmarshal([]byte(spec), &e); err != nil {
 		return nil, fmt.Errorf("cis: source: %w", err)
 	}
+	kind, ok := sourceTypes()[e.Type]
+	if !ok {
+		return nil, errors.New("cis: source of no known type")
+	}
+	c := kind.config()
+	if err := json.Unmarshal(e.Config, c); err != nil {
+		return nil, fmt.Errorf("cis: source: %w", err)
+	}
 	then := *p
 	then.now = func() time.Time { return now }
-	switch {
-	case e.LDAP != nil:
-		return then.openSource(config.Source{Type: "ldap", Config: &ldapEntry{*e.LDAP, e.Password}})
-	case e.HRIS != nil:
-		return then.openSource(config.Source{Type: "hris", Config: &hrisEntry{*e.HRIS, e.Password}})
-	}
-	return nil, errors.New("cis: source of no known type")
+	return kind.open(&then, c, e.Around)
 }
 
 // useOpeners tells the pipelines of this process how to open what specs name.
