@@ -4,6 +4,8 @@ import (
 	"iter"
 	"math/bits"
 	"math/rand/v2"
+
+	"example.org/cis/transforms/people"
 )
 
 // never is a day that does not come.
@@ -29,23 +31,44 @@ const (
 	owning
 	belonging
 	identifying
+	arriving
+	vanishing
+	blocking
+	pairing
+	linking
+	handling
+	transferring
+	teaming
+	profiling
+	gathering
+	nicknaming
+	misfiling
+	meeting
+	hubbing
+	seating
+	describing
 )
 
 // rate is how many of 10,000 ordinary people something happens to in a day,
-// the characters' stories aside. More join than leave, so that whoever is to
-// leave has joined before.
+// the characters' stories aside: to those of them who have what it happens to,
+// an account or a profile. More join than leave, and arrive than vanish, so
+// that whoever is to leave has joined before.
 func (t topic) rate() int {
 	switch t {
-	case joining:
+	case joining, handling:
 		return 20
-	case leaving, faulting:
+	case leaving, vanishing, faulting, misfiling, nicknaming, pairing:
 		return 10
-	case moving:
+	case moving, arriving, linking:
 		return 30
-	case renaming, editing:
+	case renaming, editing, blocking:
 		return 5
-	case regrouping:
+	case transferring:
+		return 15
+	case regrouping, teaming, gathering:
 		return 50
+	case profiling:
+		return 60
 	case duplicating:
 		return 2
 	case missing:
@@ -61,23 +84,36 @@ func (t topic) rate() int {
 // the ordinary people of day 0 apart share their days: in each cycle,
 // everything happens once to each of these places, in an order of its own.
 type company struct {
-	seed     uint64
+	calendar
 	people   int // indexes of day 0 and of the cast
-	places   int // ordinary people of day 0
 	firstNew int // index of the first who joins
 	bosses   int // people who manage others, and teams
 	offices  int
 	// low and high bound the levels of access groups: see groupsOf.
 	low, high int
 	cultures  []culture
+	outside   outside
+	known     map[people.Path]people.Attribute // to the people directory, as they are when nobody has said anything
 }
 
-func newCompany(seed int64, people int) *company {
-	c := &company{seed: uint64(seed), people: people, places: max(0, people-castSize), firstNew: max(people, castSize), cultures: cultures()}
-	c.bosses = 1 + min(people/8, c.places)
-	c.offices = len(offices) + people/2000
-	c.low = bits.Len(uint(people / 250_000))
-	c.high = max(4, bits.Len(uint(people/40)))
+// A calendar says when things happen to the ordinary people of a company, or
+// to the ordinary outsiders.
+type calendar struct {
+	seed   uint64
+	cast   int // how many come first and have days of their own
+	places int // ordinary ones of day 0
+}
+
+func newCompany(seed int64, size int) *company {
+	c := &company{
+		calendar: calendar{uint64(seed), castSize, max(0, size-castSize)},
+		people:   size, firstNew: max(size, castSize), cultures: cultures(),
+		outside: newOutside(uint64(seed), size), known: vocabulary(),
+	}
+	c.bosses = 1 + min(size/8, c.places)
+	c.offices = len(offices) + size/2000
+	c.low = bits.Len(uint(size / 250_000))
+	c.high = max(4, bits.Len(uint(size/40)))
 	return c
 }
 
@@ -116,22 +152,22 @@ func mix(x uint64) uint64 {
 // order returns when in a cycle the turn of a place comes: a permutation of
 // the places, made of a Feistel network on the least even number of bits and
 // walked until it is in range, so that no list of it need be kept.
-func (c *company) order(t topic, cycle, place int) int {
+func (c *calendar) order(t topic, cycle, place int) int {
 	return c.walk(place, func(round int) uint64 { return c.roundKey(t, cycle, round) }, false)
 }
 
 // placeAt is the inverse of order.
-func (c *company) placeAt(t topic, cycle, turn int) int {
+func (c *calendar) placeAt(t topic, cycle, turn int) int {
 	return c.walk(turn, func(round int) uint64 { return c.roundKey(t, cycle, round) }, true)
 }
 
 const rounds = 4
 
-func (c *company) roundKey(t topic, cycle, round int) uint64 {
+func (c *calendar) roundKey(t topic, cycle, round int) uint64 {
 	return mix(c.seed ^ uint64(t)<<56 ^ uint64(cycle)<<8 ^ uint64(round))
 }
 
-func (c *company) walk(x int, key func(round int) uint64, back bool) int {
+func (c *calendar) walk(x int, key func(round int) uint64, back bool) int {
 	half := (bits.Len(uint(c.places-1)) + 1) / 2
 	mask := uint64(1)<<half - 1
 	var keys [rounds]uint64
@@ -155,24 +191,24 @@ func (c *company) walk(x int, key func(round int) uint64, back bool) int {
 
 // count returns how many times something has happened by the end of the day;
 // the first is on day 1.
-func (c *company) count(t topic, day int) int {
+func (c *calendar) count(t topic, day int) int {
 	return int(int64(day) * int64(c.places) * int64(t.rate()) / 10_000)
 }
 
 // dayOf returns the day of the n-th time, from 0.
-func (c *company) dayOf(t topic, n int) int {
+func (c *calendar) dayOf(t topic, n int) int {
 	r := int64(c.places) * int64(t.rate())
 	return int(((int64(n)+1)*10_000 + r - 1) / r)
 }
 
 // events yields the cycles and days of something that happens to a person
 // again and again, up to a day.
-func (c *company) events(t topic, i, day int) iter.Seq2[int, int] {
+func (c *calendar) events(t topic, i, day int) iter.Seq2[int, int] {
 	return func(yield func(cycle, day int) bool) {
-		if i < castSize || c.places == 0 {
+		if i < c.cast || c.places == 0 {
 			return
 		}
-		place := (i - castSize) % c.places
+		place := (i - c.cast) % c.places
 		for cycle := 0; ; cycle++ {
 			// The turn is needed only where the cycle has begun.
 			if c.count(t, day) <= cycle*c.places {

@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,7 +12,7 @@ import (
 func TestOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCompany(rapid.Int64().Draw(t, "seed"), castSize+rapid.IntRange(1, 3000).Draw(t, "places"))
-		on := rapid.SampledFrom([]topic{joining, leaving, moving, regrouping, missing}).Draw(t, "topic")
+		on := rapid.SampledFrom([]topic{joining, leaving, moving, regrouping, missing, blocking, misfiling}).Draw(t, "topic")
 		cycle := rapid.IntRange(0, 50).Draw(t, "cycle")
 		seen := make([]bool, c.places)
 		for place := range c.places {
@@ -48,4 +49,71 @@ func TestLives(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestOnline: nothing online changes from one day to the next that no story
+// tells of, and faults are told of whom the source shows.
+func TestOnline(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := newCompany(rapid.Int64().Draw(t, "seed"), rapid.IntRange(50, 500).Draw(t, "people"))
+		day := rapid.IntRange(1, 3000).Draw(t, "day")
+		for i := castSize; i < c.indexes(day); i++ {
+			if p, q := c.at(i, day-1), c.at(i, day); p.kind == worker || p.kind == external {
+				compareDays(t, c, c.personaOf(p), c.personaOf(q))
+			}
+		}
+		for j := c.outside.cast; j < c.outside.indexes(day); j++ {
+			if c.outside.exists(j) {
+				compareDays(t, c, c.outsider(j, day-1), c.outsider(j, day))
+			}
+		}
+	})
+}
+
+func compareDays(t *rapid.T, c *company, a, b persona) {
+	told := func(changed bool, by ...Story) {
+		if changed && !slices.ContainsFunc(by, func(s Story) bool { return b.told&(1<<s) != 0 }) {
+			t.Fatalf("none of %v is told of what became of\n%+v:\n%+v", by, a, b)
+		}
+	}
+	returned := b.day == b.back
+	closed := b.connection == viaLDAP && b.day == b.end
+	told(!a.account && b.account && !returned, FirstLogin)
+	told(a.account && !b.account && !closed, LoginDeleted)
+	told(!a.profile && b.profile && !returned, ProfileMade)
+	told(a.profile && !b.profile && b.day != b.end, numStories)
+	told(!a.hub && b.hub && !returned, OrgJoined)
+	told(a.hub && !b.hub, OrgLeft)
+	if a.account && b.account {
+		told(a.blocked != b.blocked, Blocked, Unblocked)
+		told(a.paired != b.paired, IdentityLinked, IdentityUnlinked)
+	}
+	if a.hub && b.hub {
+		told(!slices.Equal(a.seats, b.seats), OrgJoined, OrgLeft, TeamJoined, TeamLeft)
+		told(c.handle(a.n, a.day) != c.handle(b.n, b.day), LoginRenamed)
+	}
+	if a.profile && b.profile {
+		told(a.linked != b.linked && a.hub && b.hub, LinkMade, LinkLost, OrgJoined)
+		told(a.names != b.names, NameEdited)
+		told(a.shown != b.shown, DisplayEdited)
+		told(a.texts != b.texts, ProfileEdited)
+		told(b.over >= 0 && a.over != b.over, Overreached)
+		told(!slices.Equal(a.circles, b.circles), DirectoryGroupJoined, DirectoryGroupLeft)
+		told(a.username != b.username && a.username != cast[0].online.username, UsernameChosen, UsernameTaken)
+		if b.edited < a.edited || b.edited > b.day {
+			t.Fatalf("edited on %d, after %d", b.edited, a.edited)
+		}
+	}
+	switch b.fault {
+	case numStories:
+	case NoUserID, BrokenAccount:
+		told(!b.account, numStories)
+	case NoGitHubID:
+		told(len(b.seats) != 1, numStories)
+	default:
+		told(!b.profile, numStories)
+	}
+	if h := b.hasHub && b.there(b.seated, b.end+b.stay); h != (len(b.seats) > 0) {
+		t.Fatalf("%+v is nowhere, or should be", b)
+	}
 }

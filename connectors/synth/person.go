@@ -36,11 +36,12 @@ type person struct {
 	row, starts, account, left, closed, back, absent int
 	// How many times each has changed.
 	titles, teams, managers, offices, centres, families, firsts, uids, edits int
+	renamed                                                                  int // the day of the last time that the uid may have changed; 0 if never
 	// heir is the index of whom the mail comes from, and the uid too if uidToo; else -1.
 	heir   int
 	uidToo bool
 	fault  Story // of the day; numStories is none
-	told   uint32
+	told   uint64
 
 	given, family, display string
 	uid, local             string // local is what stands before the sign in the mail
@@ -94,7 +95,7 @@ func (p *person) keepTrue() {
 	if p.gone() || p.day < p.starts {
 		p.told &^= 1 << Renamed
 	}
-	for s := NoEmployeeID; s < numStories; s++ {
+	for s := NoEmployeeID; s <= BrokenBase64; s++ {
 		if s != DuplicateID && p.told&(1<<s) != 0 {
 			p.fault = s
 		}
@@ -108,6 +109,9 @@ func (c *company) live(p *person) {
 	p.traits = p.part.trait
 	announced, opened := false, false
 	for _, e := range p.part.events {
+		if e.Story > BrokenBase64 {
+			continue // of other sources: see persona
+		}
 		p.tell(e.Story, e.Day)
 		past := e.Day <= p.day
 		switch e.Story {
@@ -141,6 +145,9 @@ func (c *company) live(p *person) {
 			p.families += count(past && e.Of == ofFamily)
 			p.firsts += count(past && e.Of == ofFirst)
 			p.uids += count(past && e.Of == ofUID)
+			if past {
+				p.renamed = e.Day
+			}
 		}
 	}
 	p.branch = "com"
@@ -274,6 +281,7 @@ func (c *company) drawChanges(p *person) {
 			default:
 				p.uids++
 			}
+			p.renamed = on
 			p.tell(Renamed, on)
 		}
 	}
@@ -547,7 +555,7 @@ func (c *company) groupsOf(p *person, in []int) []int {
 			case e.Day > p.day || g < 0:
 			case e.Story == GroupJoined:
 				in = append(in, g)
-			default:
+			case e.Story == GroupLost || e.Story == LastGroupLost:
 				in = slices.DeleteFunc(in, func(have int) bool { return have == g })
 			}
 			if e.Story == LastGroupLost {

@@ -15,9 +15,12 @@ import (
 
 // The names of the files.
 const (
-	PeopleFile  = "people.ldif"
-	WorkersFile = "workers.json"
-	ConfigFile  = "cis.yaml"
+	PeopleFile    = "people.ldif"
+	WorkersFile   = "workers.json"
+	GitHubFile    = "github.json"
+	DirectoryFile = "directory.jsonl"
+	AccountsFile  = "accounts.jsonl"
+	ConfigFile    = "cis.yaml"
 )
 
 // The largest company and the last day: what the arithmetic is good for.
@@ -28,8 +31,9 @@ const (
 
 // Options say which company, and which of its days.
 type Options struct {
-	// People is how many there are on day 0, a few of the cast that join later
-	// included. The whole cast is in a company of 50.
+	// People is how many there are in LDAP or the HRIS on day 0, a few of the
+	// cast that join later included; contributors come on top. The whole cast is
+	// in a company of 50.
 	People int
 	// Seed makes another company of everybody but the cast.
 	Seed int64
@@ -56,6 +60,11 @@ type Summary struct {
 	People  int `json:"people"`
 	Groups  int `json:"groups"`
 	Workers int `json:"workers"`
+	// GitHub are the accounts in organisations, Profiles the lines of the people
+	// directory and Accounts those of the access provider.
+	GitHub   int `json:"github"`
+	Profiles int `json:"profiles"`
+	Accounts int `json:"accounts"`
 	// Stories counts what happens on the day.
 	Stories map[Story]int `json:"stories"`
 }
@@ -88,14 +97,14 @@ func write(ctx context.Context, dir string, o Options) (s Summary, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return s, err
 	}
-	var drafts [2]*draft
-	for i, name := range [...]string{PeopleFile, WorkersFile} {
+	var drafts [5]*draft
+	for i, name := range [...]string{PeopleFile, WorkersFile, GitHubFile, DirectoryFile, AccountsFile} {
 		if drafts[i], err = newDraft(dir, name); err != nil {
 			return s, err
 		}
 		defer drafts[i].drop()
 	}
-	if s, err = report(ctx, o, drafts[0], drafts[1]); err != nil {
+	if s, err = report(ctx, o, outputs{drafts[0], drafts[1], drafts[2], drafts[3], drafts[4]}); err != nil {
 		return s, err
 	}
 	for _, d := range drafts {
@@ -103,7 +112,7 @@ func write(ctx context.Context, dir string, o Options) (s Summary, err error) {
 			return s, err
 		}
 	}
-	// Both are whole: only now the files of another day go.
+	// All are whole: only now the files of another day go.
 	for _, d := range drafts {
 		if err := d.publish(); err != nil {
 			return s, err
@@ -164,78 +173,142 @@ func (d *draft) drop() {
 	os.Remove(d.f.Name())
 }
 
-// report writes a day's people and workers.
-func report(ctx context.Context, o Options, ldifTo, jsonTo io.Writer) (Summary, error) {
+// outputs are where the files go.
+type outputs struct{ people, workers, hub, directory, accounts io.Writer }
+
+// A writing is a day that is being written.
+type writing struct {
+	c       *company
+	o       Options
+	to      outputs
+	s       Summary
+	members roster
+	hub     hub
+	access  []int // of one person
+
+	// What is not written yet, of each file.
+	l                     ldif
+	rows, lines, accounts []byte
+}
+
+// report writes a day.
+func report(ctx context.Context, o Options, to outputs) (Summary, error) {
 	c := newCompany(o.Seed, o.People)
-	s := Summary{Now: o.Start.AddDate(0, 0, o.Day), Stories: map[Story]int{}}
-	var l ldif
-	var rows []byte
-	var members roster
-	var access []int
+	w := &writing{c: c, o: o, to: to}
+	w.s = Summary{Now: o.Start.AddDate(0, 0, o.Day), Stories: map[Story]int{}}
 	flush := func() error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		_, err := ldifTo.Write(l.b)
-		_, err2 := jsonTo.Write(rows)
-		l.b, rows = l.b[:0], rows[:0]
-		return errors.Join(err, err2)
+		return errors.Join(drain(to.people, &w.l.b), drain(to.workers, &w.rows), drain(to.directory, &w.lines), drain(to.accounts, &w.accounts))
 	}
 	if !o.Clean {
-		l.b = append(l.b, "version: 1\n\n"...)
+		w.l.b = append(w.l.b, "version: 1\n\n"...)
 	}
-	c.base(&l)
-	rows = append(rows, `{"Report_Entry": [`...)
-	addRow := func(p *person, t post, second bool) {
-		if s.Workers > 0 {
-			rows = append(rows, ',')
-		}
-		rows = c.worker(append(rows, '\n'), p, t, o.Start, second)
-		s.Workers++
-	}
-	total := c.indexes(o.Day)
+	c.base(&w.l)
+	w.rows = append(w.rows, `{"Report_Entry": [`...)
+	inside := c.indexes(o.Day)
+	total := inside + c.outside.indexes(o.Day)
 	for i := range total {
-		if !c.exists(i) {
-			continue
-		}
-		p := c.at(i, o.Day)
-		if o.Clean {
-			p.clean()
-		}
-		var t post
-		if p.kind <= field && (p.inHRIS() || p.inLDAP()) {
-			t = c.post(p)
-		}
-		if p.inHRIS() {
-			addRow(p, t, false)
-			if p.told&(1<<DuplicateID) != 0 {
-				addRow(p, t, true)
+		switch {
+		case i >= inside:
+			if j := i - inside; c.outside.exists(j) {
+				q := c.outsider(j, o.Day)
+				w.online(&q)
+				w.tally(q.told)
 			}
-		}
-		if p.inLDAP() {
-			access = c.groupsOf(p, access[:0])
-			c.enrol(&members, p, t, access)
-			c.account(&l, p, o.Start)
-			s.People++
-		}
-		for told := p.told; told != 0; told &= told - 1 {
-			s.Stories[Story(bits.TrailingZeros32(told))]++
+		case c.exists(i):
+			w.person(i)
 		}
 		if i%1000 == 999 {
 			if err := flush(); err != nil {
-				return s, err
+				return w.s, err
 			}
 			o.Progress(i+1, total)
 		}
 	}
-	rows = append(rows, "\n]}\n"...)
+	w.rows = append(w.rows, "\n]}\n"...)
 	if err := flush(); err != nil {
-		return s, err
+		return w.s, err
 	}
 	var err error
-	if s.Groups, err = c.writeGroups(&l, &members, o.Day, flush); err != nil {
-		return s, err
+	if w.s.Groups, err = c.writeGroups(&w.l, &w.members, o.Day, flush); err != nil {
+		return w.s, err
+	}
+	if err := c.writeHub(&w.hub, o.Day, func(b *[]byte) error { return errors.Join(ctx.Err(), drain(to.hub, b)) }); err != nil {
+		return w.s, err
 	}
 	o.Progress(total, total)
-	return s, nil
+	return w.s, nil
+}
+
+// drain writes what is in b, and empties it.
+func drain(to io.Writer, b *[]byte) error {
+	_, err := to.Write(*b)
+	*b = (*b)[:0]
+	return err
+}
+
+// tally counts what is told.
+func (w *writing) tally(told uint64) {
+	for ; told != 0; told &= told - 1 {
+		w.s.Stories[Story(bits.TrailingZeros64(told))]++
+	}
+}
+
+// person writes what the sources have of somebody in LDAP or the HRIS.
+func (w *writing) person(i int) {
+	p := w.c.at(i, w.o.Day)
+	if w.o.Clean {
+		p.clean()
+	}
+	var t post
+	if p.kind <= field && (p.inHRIS() || p.inLDAP()) {
+		t = w.c.post(p)
+	}
+	if p.inHRIS() {
+		w.worker(p, t, false)
+		if p.told&(1<<DuplicateID) != 0 {
+			w.worker(p, t, true)
+		}
+	}
+	if p.inLDAP() {
+		w.access = w.c.groupsOf(p, w.access[:0])
+		w.c.enrol(&w.members, p, t, w.access)
+		w.c.account(&w.l, p, w.o.Start)
+		w.s.People++
+	}
+	if p.kind == worker || p.kind == external {
+		q := w.c.personaOf(p)
+		w.online(&q)
+		p.told |= q.told
+	}
+	w.tally(p.told)
+}
+
+// worker writes a row of the report.
+func (w *writing) worker(p *person, t post, second bool) {
+	if w.s.Workers > 0 {
+		w.rows = append(w.rows, ',')
+	}
+	w.rows = w.c.worker(append(w.rows, '\n'), p, t, w.o.Start, second)
+	w.s.Workers++
+}
+
+// online writes what the other sources have of a persona.
+func (w *writing) online(o *persona) {
+	if w.o.Clean {
+		o.clean()
+	}
+	if o.account {
+		w.accounts = w.c.login(w.accounts, o, w.o.Start)
+		w.s.Accounts++
+	}
+	if o.profile {
+		w.lines = w.c.directoryRecord(w.lines, o, w.o.Start)
+		w.s.Profiles++
+	}
+	if w.hub.enrol(o) {
+		w.s.GitHub++
+	}
 }

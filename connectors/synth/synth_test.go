@@ -46,6 +46,7 @@ type day struct {
 	json    []byte
 	entries []entry
 	rows    []map[string]any
+	online
 }
 
 // byUID returns the account with the uid.
@@ -119,6 +120,7 @@ func generate(t testing.TB, o synth.Options) *day {
 		t.Fatal(err)
 	}
 	d.rows = report.Entries
+	d.parse(t, dir)
 	return d
 }
 
@@ -194,23 +196,25 @@ func safeString(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return r == 0 || r == '\n' || r == '\r' || r > 127 })
 }
 
+// sources are the names of all files but the configuration.
+var sources = [...]string{synth.PeopleFile, synth.WorkersFile, synth.GitHubFile, synth.DirectoryFile, synth.AccountsFile}
+
 // TestSameBytes pins the bytes: they are the same on every machine, and a
 // change of them is seen.
 func TestSameBytes(t *testing.T) {
 	for _, g := range []struct {
-		o      synth.Options
-		people string
-		report string
+		o    synth.Options
+		sums [5]string
 	}{
-		{synth.Options{People: 50, Seed: 1, Day: 3}, "095dd73a3439905b", "4fd8b94df5dcc5cb"},
-		{synth.Options{People: 1000, Seed: -7, Day: 40}, "0041699a81705bec", "b4a55c4410d83ee7"},
+		{synth.Options{People: 50, Seed: 1, Day: 3}, [...]string{"095dd73a3439905b", "4fd8b94df5dcc5cb", "0cb232a0b2a519fc", "c84e2c3b28aa1569", "c6a335ca5ca1aea8"}},
+		{synth.Options{People: 1000, Seed: -7, Day: 40}, [...]string{"0041699a81705bec", "b4a55c4410d83ee7", "1fbe32c53e2c715c", "345b8373e0a3e6c3", "898e3dd440998795"}},
 	} {
-		d := generate(t, g.o)
-		if got := sum(d.ldif); got != g.people {
-			t.Errorf("%d people, day %d: people.ldif is %s, want %s", g.o.People, g.o.Day, got, g.people)
-		}
-		if got := sum(d.json); got != g.report {
-			t.Errorf("%d people, day %d: workers.json is %s, want %s", g.o.People, g.o.Day, got, g.report)
+		dir := t.TempDir()
+		write(t, dir, g.o)
+		for i, name := range sources {
+			if got := sum(read(t, filepath.Join(dir, name))); got != g.sums[i] {
+				t.Errorf("%d people, day %d: %s is %s, want %s", g.o.People, g.o.Day, name, got, g.sums[i])
+			}
 		}
 	}
 	// The order of days does not matter, the seed does.
@@ -219,8 +223,10 @@ func TestSameBytes(t *testing.T) {
 		write(t, dir, synth.Options{People: 200, Seed: 5, Day: n})
 	}
 	want := generate(t, synth.Options{People: 200, Seed: 5, Day: 3})
-	if !bytes.Equal(read(t, filepath.Join(dir, synth.PeopleFile)), want.ldif) || !bytes.Equal(read(t, filepath.Join(dir, synth.WorkersFile)), want.json) {
-		t.Error("day 3 differs after other days")
+	for i, name := range sources {
+		if !bytes.Equal(read(t, filepath.Join(dir, name)), [...][]byte{want.ldif, want.json, want.hubJSON, want.profileLines, want.accountLines}[i]) {
+			t.Errorf("%s of day 3 differs after other days", name)
+		}
 	}
 	if bytes.Equal(generate(t, synth.Options{People: 200, Seed: 6, Day: 3}).ldif, want.ldif) {
 		t.Error("another seed is the same company")
@@ -242,7 +248,7 @@ func TestWeek(t *testing.T) {
 		for _, check := range []struct {
 			name string
 			of   func(*testing.T, []*day)
-		}{{"LDAP", checkLDAP}, {"HRIS", checkHRIS}, {"cast", follow}} {
+		}{{"LDAP", checkLDAP}, {"HRIS", checkHRIS}, {"GitHub", checkHub}, {"directory", checkProfiles}, {"access provider", checkAccounts}, {"cast", follow}, {"cast online", followOnline}} {
 			t.Run(fmt.Sprintf("%d people, %s", people, check.name), func(t *testing.T) { check.of(t, days) })
 		}
 	}
@@ -679,7 +685,7 @@ func follow(t *testing.T, days []*day) {
 			happened[s] = true
 		}
 	}
-	for s := synth.PreHired; s <= synth.BrokenBase64; s++ {
+	for s := synth.PreHired; s <= synth.BrokenProfile; s++ {
 		if !happened[s] {
 			t.Errorf("nobody is %s in the week", s)
 		}
@@ -704,6 +710,14 @@ func TestCastTable(t *testing.T) {
 	}
 }
 
+// contents returns what is in the files.
+func contents(t *testing.T, dir string) (all [][]byte) {
+	for _, name := range sources {
+		all = append(all, read(t, filepath.Join(dir, name)))
+	}
+	return all
+}
+
 // TestFiles: a later day replaces the sources and nothing else, and a write
 // that ends early changes nothing.
 func TestFiles(t *testing.T) {
@@ -720,27 +734,30 @@ func TestFiles(t *testing.T) {
 		}
 		return all
 	}
-	if got := names(); !slices.Equal(got, []string{"cis.yaml", "people.ldif", "workers.json"}) {
+	if got := names(); !slices.Equal(got, []string{"accounts.jsonl", "cis.yaml", "directory.jsonl", "github.json", "people.ldif", "workers.json"}) {
 		t.Fatalf("the folder holds %v", got)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "cis.db"), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	before := read(t, filepath.Join(dir, "people.ldif"))
+	all := []string{"accounts.jsonl", "cis.db", "cis.yaml", "directory.jsonl", "github.json", "people.ldif", "workers.json"}
+	before := contents(t, dir)
 	o.Day, o.Config = 1, []byte("second: true\n")
 	s := write(t, dir, o)
 	if want := time.Date(2026, 3, 3, 6, 0, 0, 0, time.UTC); !s.Now.Equal(want) {
 		t.Errorf("day 1 is %s, want %s", s.Now, want)
 	}
-	if got := names(); !slices.Equal(got, []string{"cis.db", "cis.yaml", "people.ldif", "workers.json"}) {
+	if got := names(); !slices.Equal(got, all) {
 		t.Errorf("the folder holds %v", got)
 	}
 	if string(read(t, filepath.Join(dir, "cis.yaml"))) != "first: true\n" || string(read(t, filepath.Join(dir, "cis.db"))) != "mine" {
 		t.Error("other files were touched")
 	}
-	after := read(t, filepath.Join(dir, "people.ldif"))
-	if bytes.Equal(before, after) {
-		t.Error("people.ldif is that of day 0")
+	after := contents(t, dir)
+	for i, name := range sources {
+		if bytes.Equal(before[i], after[i]) {
+			t.Errorf("%s is that of day 0", name)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	o.Day, o.People = 2, 5000
@@ -748,8 +765,8 @@ func TestFiles(t *testing.T) {
 	if _, err := synth.Write(ctx, dir, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
 	}
-	if got := names(); !slices.Equal(got, []string{"cis.db", "cis.yaml", "people.ldif", "workers.json"}) || !bytes.Equal(after, read(t, filepath.Join(dir, "people.ldif"))) {
-		t.Errorf("cancelled: the folder holds %v, or another people.ldif", got)
+	if got := names(); !slices.Equal(got, all) || !slices.EqualFunc(after, contents(t, dir), bytes.Equal) {
+		t.Errorf("cancelled: the folder holds %v, or other contents", got)
 	}
 }
 
@@ -765,7 +782,7 @@ func TestOptions(t *testing.T) {
 	if want := time.Date(2030, 1, 11, 8, 0, 0, 0, time.UTC); s.Now != want {
 		t.Errorf("got %v, want %v", s.Now, want)
 	}
-	if n := len(steps); n != 6 || steps[0] != 1000 || steps[4] != steps[5] || steps[1] != steps[5] {
+	if n := len(steps); n != 8 || steps[0] != 1000 || steps[6] != steps[7] || steps[1] != steps[7] {
 		t.Errorf("progress: %v", steps)
 	}
 	b, err := json.Marshal(s)

@@ -73,3 +73,27 @@ var accessGroups = [...]string{
 	"vpn", "wiki-editors", "builders", "legal, finance", "release-drivers", "données-rh", "irc-ops", "pager-rotation", "crash-reports",
 	"all-hands-2026", "blog-authors", "ビルド", "badge-printers", "travel-approvers", "lab-access", "alpha-testers",
 }
+
+// hubWords make logins at GitHub, and usernames that people choose.
+var hubWords = [...]string{
+	"Octo", "pixel", "quiet", "Night", "lambda", "fox", "river", "Zero", "null", "patch", "Kernel", "moss", "tiny", "Turbo", "paper", "raven",
+}
+
+// circles are the groups of the people directory, the large ones first. Two
+// are not ASCII, and one has a comma.
+var circles = [...]string{
+	"nda", "mentors", "knitters", "bicycle-riders", "open-source-club", "résumé-readers", "welcome-crew", "plants, pots and soil", "book-lovers", "登山部",
+	"night-owls", "chess", "alumni",
+}
+
+// accountGroups are groups that the access provider itself keeps.
+var accountGroups = [...]string{"mfa-exempt", "early-access", "event-guests", "password-reset-2026"}
+
+// What people say of themselves in the people directory.
+var (
+	pronouns  = [...]string{"she/her", "he/him", "they/them", "sie/ihr", "elle", "any"}
+	languages = [...]string{"English", "Deutsch", "Français", "Español", "日本語", "Українська", "العربية", "हिन्दी", "Kiswahili", "ქართული"}
+	interests = [...]string{"bees", "bicycles", "rust", "baking", "choir", "typography", "go", "maps", "radio", "accessibility"}
+	places    = [...]string{"Berlin", "Oakland, California", "Kyiv", "São Paulo", "東京", "Nairobi", "a small island", "Tāmaki Makaurau"}
+	ownZones  = [...]string{"UTC+0100 Europe/Berlin", "UTC-0800 America/Los_Angeles", "UTC+0530 Asia/Kolkata", "UTC+0000 Europe/London", "UTC+0900 Asia/Tokyo"}
+)

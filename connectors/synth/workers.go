@@ -30,6 +30,16 @@ func (r *row) text(name, value string) {
 	r.b = people.AppendQuoted(r.b, value)
 }
 
+func (r *row) number(name string, value int) {
+	r.key(name)
+	r.b = strconv.AppendInt(r.b, int64(value), 10)
+}
+
+func (r *row) flag(name string, value bool) {
+	r.key(name)
+	r.b = strconv.AppendBool(r.b, value)
+}
+
 // worker appends the row of a person as Workday's report has it. A second row
 // under the same EmployeeID is somebody else's.
 func (c *company) worker(b []byte, p *person, t post, start time.Time, second bool) []byte {
