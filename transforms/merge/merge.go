@@ -206,6 +206,17 @@ func (m *merger) giveBack(attr *catalogue.Attribute, stored, cur people.Attribut
 	return d
 }
 
+// proposed is the display that somebody proposes where the one whose value
+// counts proposes none: who comes first must not decide it.
+func (m *merger) proposed(attr *catalogue.Attribute) string {
+	for _, p := range append([]people.Publisher{attr.Update}, attr.Create...) {
+		if c, ok := m.claim(p, attr); ok && c.Display != "" && attr.Allows(c.Display) {
+			return c.Display
+		}
+	}
+	return ""
+}
+
 // edits reports whether the publisher may edit the display of any attribute.
 func (m *merger) edits(p people.Publisher) bool {
 	return slices.ContainsFunc(m.publishers, func(x catalogue.Publisher) bool { return x.Name == p && x.MayEditDisplay })
@@ -250,7 +261,11 @@ func (m *merger) decide(attr *catalogue.Attribute, cur people.Attribute) (Decisi
 		if rule == RuleProof {
 			d.Publisher, d.Signed = people.CIS, nil
 		}
-		d.New = people.Content{Value: claimed(attr, cur, c), Display: display(attr, cur, c), Verified: !c.Unverified}
+		proposed := c
+		if c.Display == "" {
+			proposed.Display = m.proposed(attr)
+		}
+		d.New = people.Content{Value: claimed(attr, cur, c), Display: display(attr, cur, proposed), Verified: !c.Unverified}
 		if c.Display != "" && attr.Allows(c.Display) && m.edits(p) {
 			d.New.Display = c.Display
 		}

@@ -41,6 +41,13 @@ import (
 //
 //	DAY/people.ldif       the LDAP directory; not there: it is down
 //	DAY/workers.json      the Workday report; not there: it is down
+//	DAY/accounts.jsonl    the users of Auth0, in a story that has any
+//	DAY/github.json       organisations and teams, in a story that has any
+//	DAY/directory         the people directory, in a story that has any (see directory.go)
+//	DAY/decide            what a human decided before the run, a line each:
+//	                      link|unlink PUBLISHER RECORD USER_ID
+//	DAY/ask               the only sources that are asked, a name a line
+//	DAY/refresh           user ids that are refreshed at noon, and what came of it
 //	DAY/expect            what the run did (made by -update, read by people)
 //	DAY/find              keys, and who is found by them after the run
 //	DAY/profile-UID.json  the whole profile of everybody whom the run wrote
@@ -128,13 +135,39 @@ func (s *Story) Prepare(t testing.TB, w *World, day string) {
 		w.Job.Reason = "first load"
 	}
 	w.LDAP.Mapping = slices.Concat(ldap.DefaultMapping(), s.Map)
-	for _, name := range []string{PeopleFile, WorkersFile} {
-		if text, ok := s.Text(day + "/" + name); ok {
+	for _, name := range sourceFiles {
+		if text, ok := s.Text(day + "/" + name); ok && name == directoryWords {
+			w.Write(t, DirectoryFile, w.directory(t, text))
+		} else if ok {
 			w.Write(t, name, text)
+		} else if name == directoryWords {
+			w.Remove(t, DirectoryFile)
 		} else {
 			w.Remove(t, name)
 		}
 	}
+	asked, only := s.Text(day + "/ask")
+	for i := range w.Job.Sources {
+		w.Job.Sources[i].Idle = only && !slices.Contains(strings.Fields(asked), w.Job.Sources[i].Name)
+	}
+}
+
+// sourceFiles are the files of a day that tell what sources say.
+var sourceFiles = []string{PeopleFile, WorkersFile, AccountsFile, directoryWords, GitHubFile}
+
+// has reports whether the story has such a file on any day.
+func (s *Story) has(name string) bool {
+	return slices.ContainsFunc(s.archive.Files, func(f txtar.File) bool { return path.Base(f.Name) == name })
+}
+
+// AddSources gives the world the sources of which the story has files.
+func (s *Story) AddSources(w *World) {
+	for name, file := range map[string]string{AccountsFile: AccountsFile, directoryWords: DirectoryFile, GitHubFile: GitHubFile} {
+		if s.has(name) {
+			w.AddSource(file)
+		}
+	}
+	slices.SortFunc(w.Job.Sources[2:], func(a, b sync.Source) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // Run lives through the story in a new world and returns the story as it
@@ -142,12 +175,18 @@ func (s *Story) Prepare(t testing.TB, w *World, day string) {
 func (s *Story) Run(t testing.TB) (told []byte) {
 	t.Helper()
 	w := New(t)
+	s.AddSources(w)
 	store := w.Store(t)
 	ctx := context.Background()
 	out := &txtar.Archive{Comment: s.archive.Comment}
 	before := map[people.ID]Person{}
 	for _, day := range s.days {
 		s.Prepare(t, w, day)
+		if decided, ok := s.Text(day + "/decide"); ok {
+			if err := decide(ctx, store, decided, Clock(day)); err != nil {
+				t.Fatalf("%s: %v", day, err)
+			}
+		}
 		rec, err := w.Sync(ctx, Clock(day))
 		if err != nil {
 			t.Fatalf("%s: %v", day, err)
@@ -156,7 +195,7 @@ func (s *Story) Run(t testing.TB) (told []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{PeopleFile, WorkersFile} {
+		for _, name := range append(slices.Clone(sourceFiles), "decide", "ask") {
 			for _, f := range s.archive.Files {
 				if f.Name == day+"/"+name {
 					out.Files = append(out.Files, f)
@@ -168,6 +207,16 @@ func (s *Story) Run(t testing.TB) (told []byte) {
 			t.Fatalf("%s: %v", day, err)
 		}
 		out.Files = append(out.Files, txtar.File{Name: day + "/expect", Data: account})
+		if asked, ok := s.Text(day + "/refresh"); ok {
+			told, err := w.refresh(ctx, asked, Clock(day).Add(6*time.Hour))
+			if err != nil {
+				t.Fatalf("%s: %v", day, err)
+			}
+			out.Files = append(out.Files, txtar.File{Name: day + "/refresh", Data: told})
+			if now, err = People(ctx, store); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if asked, ok := s.Text(day + "/find"); ok {
 			found, err := find(ctx, store, asked, now)
 			if err != nil {
@@ -295,7 +344,9 @@ func (w *World) account(ctx context.Context, store sinks.Vault, rec sync.Record,
 	out = append(out, fmt.Sprintf("outcome: %s, exit %d", rec.Outcome, exit))
 	for _, s := range w.Job.Sources {
 		r := rec.Sources[s.Name]
-		if r.Complete {
+		if r.Idle {
+			out = append(out, fmt.Sprintf("source: %s, not asked", s.Name))
+		} else if r.Complete {
 			out = append(out, fmt.Sprintf("source: %s, read whole, %d records", s.Name, r.Rows))
 		} else {
 			out = append(out, fmt.Sprintf("source: %s, not read: %s", s.Name, strings.ReplaceAll(r.Reason, w.Dir+"/", "")))
@@ -326,6 +377,68 @@ func (w *World) account(ctx context.Context, store sinks.Vault, rec sync.Record,
 }
 
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+
+// decide records decisions, a line each: link|unlink PUBLISHER RECORD USER_ID.
+func decide(ctx context.Context, store sinks.Store, decided string, at time.Time) error {
+	for line := range strings.Lines(decided) {
+		f := strings.Fields(line)
+		if len(f) != 4 || f[0] != "link" && f[0] != "unlink" {
+			return fmt.Errorf("decide: want link|unlink PUBLISHER RECORD USER_ID, not %q", line)
+		}
+		found, err := store.Lookup(ctx, []people.Key{{Scheme: people.ByUserID, Value: f[3]}})
+		if err != nil {
+			return err
+		}
+		if len(found[0]) != 1 {
+			return fmt.Errorf("decide: nobody is %s", f[3])
+		}
+		if err := sync.Decide(ctx, store, sync.Link{Publisher: people.Publisher(f[1]), Record: f[2], Person: found[0][0], Apart: f[0] == "unlink",
+			By: "a human", Reason: "a story", At: at}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refresh refreshes people by user_id and tells what came of it.
+func (w *World) refresh(ctx context.Context, asked string, at time.Time) ([]byte, error) {
+	w.At(at)
+	w.Use()
+	var out bytes.Buffer
+	for line := range strings.Lines(asked) {
+		if strings.HasPrefix(line, " ") {
+			continue // what came of it the last time
+		}
+		j := w.Job
+		j.Clock = at
+		userID := strings.TrimSpace(line)
+		fmt.Fprintln(&out, userID)
+		r, err := sync.Refresh(ctx, j, w.Options, people.ID{}, userID)
+		if errors.Is(err, sync.ErrNobody) {
+			fmt.Fprintln(&out, "  nobody")
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range j.Sources {
+			if f, ok := r.Sources[s.Name]; ok {
+				fmt.Fprintf(&out, "  %s: %s\n", s.Name, strings.TrimSuffix(f.State+" ("+f.Reason+")", " ()"))
+			}
+		}
+		for _, c := range people.Classes() {
+			if r.Operations[c] > 0 {
+				fmt.Fprintf(&out, "  %d %s\n", r.Operations[c], c)
+			}
+		}
+		slices.Sort(r.Changed)
+		fmt.Fprintf(&out, "  changed: %v\n", r.Changed)
+		for _, c := range r.Cases {
+			fmt.Fprintf(&out, "  undecided: %s: %s\n", c.Kind, c.Reason)
+		}
+	}
+	return out.Bytes(), nil
+}
 
 // find answers lines of the form "SCHEME VALUE: who".
 func find(ctx context.Context, r sinks.Reader, asked string, now []Person) ([]byte, error) {

@@ -25,8 +25,12 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"example.org/cis/connectors"
+	"example.org/cis/connectors/auth0"
+	"example.org/cis/connectors/directory"
+	"example.org/cis/connectors/github"
 	"example.org/cis/connectors/hris"
 	"example.org/cis/connectors/ldap"
+	"example.org/cis/connectors/web"
 	"example.org/cis/pipelines/spec"
 	"example.org/cis/pipelines/sync"
 	"example.org/cis/sinks"
@@ -38,10 +42,13 @@ import (
 	"example.org/cis/transforms/sign"
 )
 
-// The files of the two sources in a world's folder.
+// The files of the sources in a world's folder.
 const (
-	PeopleFile  = "people.ldif"
-	WorkersFile = "workers.json"
+	PeopleFile    = "people.ldif"
+	WorkersFile   = "workers.json"
+	AccountsFile  = "accounts.jsonl"
+	DirectoryFile = "directory.jsonl"
+	GitHubFile    = "github.json"
 )
 
 // Salt is the salt of every world, so that worlds agree on uuids.
@@ -51,11 +58,15 @@ const Salt = "a salt for tests"
 const Subscriber = "directory"
 
 // A World is one company: the sources "people" (LDIF) and "workers" (a
-// Workday report) in Dir, and what is kept of them.
+// Workday report) in Dir, with AddSource also "accounts" (Auth0), "directory"
+// and "github", and what is kept of them.
 type World struct {
-	Dir  string
-	LDAP ldap.Config
-	HRIS hris.Config
+	Dir       string
+	LDAP      ldap.Config
+	HRIS      hris.Config
+	Accounts  auth0.Config
+	Directory directory.Config
+	GitHub    github.Config
 	// Job and Options are what each run begins with; the clock is set by Sync.
 	Job     sync.Job
 	Options sync.Options
@@ -86,15 +97,21 @@ func New(t testing.TB) *World {
 		Dir:       dir,
 		LDAP:      ldap.Config{Name: "people", File: filepath.Join(dir, PeopleFile)},
 		HRIS:      hris.Config{Name: "workers", File: filepath.Join(dir, WorkersFile)},
+		Accounts:  auth0.Config{Name: "accounts", File: filepath.Join(dir, AccountsFile)},
+		Directory: directory.Config{Name: "directory", File: filepath.Join(dir, DirectoryFile)},
+		GitHub:    github.Config{Name: "github", File: filepath.Join(dir, GitHubFile)},
 		Catalogue: catalogue.Default(),
 		blobs:     new(Memory),
 	}
 	w.At(time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC))
 	random := rand.NewChaCha8([32]byte{1})
-	for _, p := range []people.Publisher{people.CIS, people.HRIS, people.LDAP} {
+	for _, p := range []people.Publisher{people.CIS, people.HRIS, people.LDAP, people.AccessProvider, people.Directory, people.GitHub} {
 		if _, err := keydir.New(filepath.Join(dir, "keys"), p, sign.EdDSA, 256, random, w.Now()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := keydir.New(w.directoryKeys(), people.Directory, sign.EdDSA, 256, random, w.Now()); err != nil {
+		t.Fatal(err)
 	}
 	day := int64(24 * time.Hour / time.Second)
 	w.Job = sync.Job{
@@ -106,6 +123,38 @@ func New(t testing.TB) *World {
 	}
 	w.Options = sync.Options{Holder: "test", Now: w.Now, Random: random, Subscribers: []string{Subscriber}}
 	return w
+}
+
+// AddSource gives the world one more source, by the name of its file.
+func (w *World) AddSource(file string) {
+	day := int64(24 * time.Hour / time.Second)
+	s := map[string]sync.Source{
+		AccountsFile:  {Name: "accounts", Publisher: people.AccessProvider, Confirm: day, Grace: 3 * day},
+		DirectoryFile: {Name: "directory", Publisher: people.Directory},
+		GitHubFile:    {Name: "github", Publisher: people.GitHub},
+	}[file]
+	s.Spec = s.Name
+	w.Job.Sources = append(w.Job.Sources, s)
+}
+
+// directoryKeys is where the people directory has the key of its own.
+func (w *World) directoryKeys() string { return filepath.Join(w.Dir, "directory-keys") }
+
+// check verifies what the directory signed, with its key or with that which
+// signs here in its name.
+func (w *World) check(context.Context) (directory.Check, error) {
+	keys, err := keydir.Keys(w.Job.Keys)
+	if err != nil {
+		return nil, err
+	}
+	own, err := keydir.Keys(w.directoryKeys())
+	if err != nil {
+		return nil, err
+	}
+	keys[people.Directory] = append(keys[people.Directory], own[people.Directory]...)
+	return func(id people.ID, path people.Path, a people.Attribute) error {
+		return sign.Verify(keys, id, path, a, sign.Policy{})
+	}, nil
 }
 
 // Now is the world's time.
@@ -156,8 +205,15 @@ func (w *World) Use() {
 			return b, err
 		},
 		Source: func(_ context.Context, name string, now time.Time) (connectors.Source, error) {
-			if name == "people" {
+			switch name {
+			case "people":
 				return ldap.Open(w.LDAP, nil)
+			case "accounts":
+				return auth0.Open(w.Accounts, nil, web.Options{})
+			case "directory":
+				return directory.Open(w.Directory, directory.Options{Verify: w.check, Fits: w.Catalogue.Fits})
+			case "github":
+				return github.Open(w.GitHub, nil, github.Options{})
 			}
 			return hris.Open(w.HRIS, nil, w.Now)
 		},
@@ -220,13 +276,18 @@ func (w *World) Store(t testing.TB) sinks.Store {
 	return w.store
 }
 
-// Keys are the published keys.
+// Keys are the published keys, those of the people directory itself included.
 func (w *World) Keys(t testing.TB) sign.Keys {
 	t.Helper()
 	k, err := keydir.Keys(w.Job.Keys)
 	if err != nil {
 		t.Fatal(err)
 	}
+	own, err := keydir.Keys(w.directoryKeys())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k[people.Directory] = append(k[people.Directory], own[people.Directory]...)
 	return k
 }
 
