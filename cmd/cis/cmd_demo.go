@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,7 +142,7 @@ func (d *demo) prepare(ctx context.Context) error {
 }
 
 func (d *demo) write(ctx context.Context, day int) (synth.Summary, error) {
-	progress := show.NewProgress(d.stderr, "writing the sources", int64(d.command.People))
+	progress := show.NewProgress(d.stderr, "writing the sources", -1)
 	defer progress.Close()
 	return synth.Write(ctx, d.dir, synth.Options{People: d.command.People, Seed: d.command.Seed, Day: day, Config: synthConfig,
 		Progress: func(done, _ int) { progress.Set(int64(done)) }})
@@ -165,7 +166,8 @@ func (d *demo) day(ctx context.Context, n int) error {
 	d.say("Day %d, %s\n", n, s.Now.Format("Monday 2 January 2006"))
 	if n == 0 {
 		job.FirstLoad, job.Reason = true, "the demonstration begins"
-		d.say("The first load: %s in LDAP, %s in the HRIS report.\n", show.Plural(int64(s.People), "person", "people"), show.Plural(int64(s.Workers), "worker", "workers"))
+		d.say("The first load: %s in LDAP, %s in the HRIS report, %s of the access provider,\n                %s in the people directory, %s in GitHub.\n", show.Plural(int64(s.People), "person", "people"), show.Plural(int64(s.Workers), "worker", "workers"),
+			show.Plural(int64(s.Accounts), "login", "logins"), show.Plural(int64(s.Profiles), "profile", "profiles"), show.Plural(int64(s.GitHub), "account", "accounts"))
 	} else if told := tell(s.Stories); told != "" {
 		d.say("In the sources: %s.\n", told)
 	}
@@ -204,8 +206,10 @@ func (d *demo) day(ctx context.Context, n int) error {
 	return nil
 }
 
-// tell says what happened in the sources.
+// tell says what happened in the sources: the most frequent things, and how
+// many others.
 func tell(stories map[synth.Story]int) string {
+	const most = 10
 	type told struct {
 		what string
 		n    int
@@ -214,10 +218,18 @@ func tell(stories map[synth.Story]int) string {
 	for s, n := range stories {
 		list = append(list, told{strings.ReplaceAll(s.String(), "_", " "), n})
 	}
-	slices.SortFunc(list, func(a, b told) int { return strings.Compare(a.what, b.what) })
+	slices.SortFunc(list, func(a, b told) int { return cmp.Or(b.n-a.n, strings.Compare(a.what, b.what)) })
 	var parts []string
-	for _, t := range list {
-		parts = append(parts, fmt.Sprintf("%s %d", t.what, t.n))
+	others := 0
+	for i, t := range list {
+		if i < most {
+			parts = append(parts, fmt.Sprintf("%s %d", t.what, t.n))
+		} else {
+			others += t.n
+		}
+	}
+	if others > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", others))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -284,7 +296,7 @@ func (d *demo) showPeople(res diffResult) {
 
 func (d *demo) castLogin(userID string) bool {
 	for _, ch := range synth.Cast() {
-		if userID == "ad|Mozilla-LDAP|"+ch.Login {
+		if userID == ch.UserID {
 			return true
 		}
 	}
@@ -303,6 +315,7 @@ func (d *demo) end() {
 	for _, line := range [][2]string{
 		{"person get jdoe", "John Doe, who left on day 1"},
 		{"person get ananya", "who was asharma until day 5"},
+		{"explain sndiaye usernames", "three sources, each with keys of its own"},
 		{"diff", "what the last day changed"},
 		{"runs", "what every day did"},
 		{"upcoming", "who is missing, and when that acts"},

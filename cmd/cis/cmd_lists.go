@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
+	"example.org/cis/cmd/cis/internal/show"
 	"example.org/cis/pipelines/snapshots"
 	"example.org/cis/transforms/people"
 )
@@ -45,49 +48,81 @@ func (rejectionsCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
-type casesCommand struct{}
+type casesCommand struct {
+	Source string `placeholder:"NAME" help:"Only those of this source, by its name or publisher."`
+	All    bool   `help:"Show all of those that are alike, too."`
+}
 
 func (casesCommand) Help() string {
-	return `Lists what cannot be decided without a human: records that attach to nobody, or to more than one, and ids that seem recycled.
+	return `Lists what cannot be decided without a human: records that attach to nobody, or to more than one, and ids that seem recycled. The rarest come first; of many that are alike a few are shown.
 
 Examples:
 
     cis cases
+    cis cases --source github --all
     cis cases --json`
 }
 
-func (casesCommand) Run(ctx context.Context, p *program) error {
+func (c casesCommand) Run(ctx context.Context, p *program) error {
+	const alike = 5
 	w, l, err := p.openLists(ctx)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
+	if c.Source != "" {
+		cfg, err := p.load()
+		if err != nil {
+			return err
+		}
+		publisher, err := publisherOf(cfg, c.Source)
+		if err != nil {
+			return err
+		}
+		l.Cases = slices.DeleteFunc(l.Cases, func(k people.Case) bool { return k.Publisher != publisher })
+	}
 	return p.print(map[string]any{"cases": listed(l.Cases)}, func(out io.Writer) error {
 		if len(l.Cases) == 0 {
 			_, err := fmt.Fprintln(out, "There is nothing to decide.")
 			return err
 		}
+		kind := func(k people.Case) string { return k.Kind + "\x00" + string(k.Publisher) + "\x00" + k.Reason }
+		count := map[string]int{}
+		for _, k := range l.Cases {
+			count[kind(k)]++
+		}
+		slices.SortStableFunc(l.Cases, func(a, b people.Case) int {
+			return cmp.Or(cmp.Compare(count[kind(a)], count[kind(b)]), cmp.Compare(kind(a), kind(b)))
+		})
 		t := p.table("case", "source", "record", "people", "why", "since")
-		for _, c := range l.Cases {
+		shown, more := map[string]int{}, 0
+		for _, k := range l.Cases {
+			if shown[kind(k)]++; shown[kind(k)] > alike && !c.All {
+				more++
+				continue
+			}
 			who := "-"
-			for i, id := range c.People {
+			for i, id := range k.People {
 				if i == 0 {
 					who = id.String()
 				} else {
 					who += ", " + id.String()
 				}
 			}
-			t.Row(c.Kind, string(c.Publisher), orDash(c.Record), who, c.Reason, day(c.FirstSeen))
+			t.Row(k.Kind, string(k.Publisher), orDash(k.Record), who, k.Reason, day(k.FirstSeen))
 		}
 		if _, err := t.WriteTo(out); err != nil {
 			return err
 		}
+		if more > 0 {
+			fmt.Fprintf(out, "… and %s like the last of their kind: --all lists them.\n", show.Plural(int64(more), "case", "cases"))
+		}
 		seen := map[string]bool{}
 		fmt.Fprintln(out, "\nTo resolve:")
-		for _, c := range l.Cases {
-			if !seen[c.Kind+c.Resolve] {
-				seen[c.Kind+c.Resolve] = true
-				fmt.Fprintf(out, "  %s: %s\n", c.Kind, c.Resolve)
+		for _, k := range l.Cases {
+			if !seen[k.Kind+k.Resolve] {
+				seen[k.Kind+k.Resolve] = true
+				fmt.Fprintf(out, "  %s (%s): %s\n", k.Kind, k.Publisher, k.Resolve)
 			}
 		}
 		return nil

@@ -30,7 +30,7 @@ type synthCommand struct {
 }
 
 func (synthCommand) Help() string {
-	return `Writes people.ldif and workers.json as the sources of a company have them on one day: joiners, movers, leavers, returns, renames and bad rows. The same people, seed and day are the same bytes everywhere.
+	return `Writes people.ldif, workers.json, accounts.jsonl, directory.jsonl and github.json as the sources of a company have them on one day: joiners, movers, leavers, returns, renames, logins, links and bad rows. The same people, seed and day are the same bytes everywhere.
 
 On first use it also writes a cis.yaml, a salt and keys. These sign with EdDSA, which is fast; the default elsewhere is RS256, since older clients verify nothing else. A later day in the same folder replaces the source files and nothing else.
 
@@ -46,7 +46,7 @@ func (s synthCommand) Run(ctx context.Context, p *program) error {
 	if s.People < 1 || s.Day < 0 {
 		return usageError{errors.New("want --people of at least 1 and a --day of at least 0")}
 	}
-	progress := show.NewProgress(p.stderr, "writing people", int64(s.People))
+	progress := show.NewProgress(p.stderr, "writing people", -1)
 	summary, err := synth.Write(ctx, s.Dir, synth.Options{
 		People: s.People, Seed: s.Seed, Day: s.Day, Clean: s.Clean, Config: synthConfig,
 		Progress: func(done, _ int) { progress.Set(int64(done)) },
@@ -73,9 +73,10 @@ func (s synthCommand) Run(ctx context.Context, p *program) error {
 				show.Plural(int64(len(made)), "key", "keys"))
 			first = ` --first-load --reason "first day"`
 		}
-		_, err := fmt.Fprintf(w, "Wrote day %d of %s: %s and %s in LDAP, %s in the HRIS.\n\nNext:\n  cis sync --config %s --now %s%s\n", s.Day, s.Dir,
+		_, err := fmt.Fprintf(w, "Wrote day %d of %s: %s and %s in LDAP, %s in the HRIS, %s, %s in the people directory, %s in GitHub.\n\nNext:\n  cis sync --config %s --now %s%s\n", s.Day, s.Dir,
 			show.Plural(int64(summary.People), "person", "people"), show.Plural(int64(summary.Groups), "group", "groups"),
-			show.Plural(int64(summary.Workers), "worker", "workers"), path, summary.Now.Format(time.RFC3339), first)
+			show.Plural(int64(summary.Workers), "worker", "workers"), show.Plural(int64(summary.Accounts), "login", "logins"),
+			show.Plural(int64(summary.Profiles), "profile", "profiles"), show.Plural(int64(summary.GitHub), "account", "accounts"), path, summary.Now.Format(time.RFC3339), first)
 		return err
 	})
 }
