@@ -189,6 +189,11 @@ func (r *refresh) write(ctx context.Context, a *application, who people.ID, user
 	if s.Revision == 0 {
 		anchored := slices.ContainsFunc(in.Evidence.Observations, func(o people.Observation) bool { return correlate.Anchor(o.Publisher) })
 		if !anchored {
+			for _, src := range e.Sources {
+				if f := r.out.Sources[src.Name]; f.State == Unread && correlate.Anchor(src.Publisher) {
+					return fmt.Errorf("sync: nobody here has that login, and %s could not be asked: %s", src.Name, f.Reason)
+				}
+			}
 			return ErrNobody
 		}
 		r.out.New = true
