@@ -297,6 +297,57 @@ func TestMergeStaysWithinAuthority(t *testing.T) {
 	})
 }
 
+// Whether all are heard at once, or one group after the other with a merge after
+// each, the same comes out wherever somebody has the last word: an attribute
+// whose updater speaks, a map of which each owner has keys. (Where
+// the updater is silent, who creates a value first has created it.)
+func TestGroupingOfArrivalsMeansNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var all []people.Observation
+		for _, p := range rapid.SliceOfNDistinct(rapid.SampledFrom(publishers), 1, 5, rapid.ID[people.Publisher]).Draw(t, "publishers") {
+			o := anyObservation(t, p)
+			for i := range o.Claims { // of an address that is not verified the order is the point
+				o.Claims[i].Unverified = o.Claims[i].Unverified && o.Claims[i].Path != people.PrimaryEmail
+				if a := o.Claims[i].Signed; a != nil {
+					a.Metadata.Verified = !o.Claims[i].Unverified
+				}
+			}
+			all = append(all, o)
+		}
+		arrive := func(groups [][]people.Observation) *people.Profile {
+			in := merge.Input{ID: id, Username: "r--x", Catalogue: cat, Now: now}
+			for _, g := range groups {
+				for _, o := range g {
+					merge.Fold(&in.Evidence, o)
+				}
+				decisions, marks := merge.Merge(in)
+				in.Stored, in.Evidence.Cleared = diff.Apply(cat, in.Stored, diff.Operations(decisions), now).Profile, marks
+			}
+			return in.Stored
+		}
+		cut := rapid.IntRange(0, len(all)).Draw(t, "cut")
+		order := rapid.Permutation(all).Draw(t, "order")
+		groups := [][]people.Observation{order}
+		if cut > 0 && cut < len(order) {
+			groups = [][]people.Observation{order[:cut], order[cut:]}
+		}
+		once, parts := arrive([][]people.Observation{all}), arrive(groups)
+		for _, attr := range cat.Attributes {
+			spoken := attr.ComposedBy != "" || slices.ContainsFunc(all, func(o people.Observation) bool {
+				c, ok := o.Claim(attr.Path)
+				return ok && o.Publisher == attr.Update && o.Lifecycle != people.Gone && !c.Empty && !c.Value.IsEmpty() &&
+					(attr.MayCreate(o.Publisher) || attr.Path == people.UserID)
+			})
+			if attr.Path == people.UserID || !spoken {
+				continue
+			}
+			if a, b := find(once, attr.Path), find(parts, attr.Path); !a.Value.Equal(b.Value) {
+				t.Fatalf("%s is %v, and in parts %v", attr.Path, a.Value, b.Value)
+			}
+		}
+	})
+}
+
 // content is what the evidence says, without dates.
 func content(e *people.Evidence) []byte {
 	var b []byte
