@@ -35,7 +35,7 @@ func TestTour(t *testing.T) {
 		return string(out)
 	}
 	demo := sh(dir, "cis demo")
-	if !strings.Contains(demo, "Day 7") || !strings.Contains(demo, "create 989") {
+	if !strings.Contains(demo, "Day 7") || !strings.Contains(demo, "verify --all") {
 		t.Fatalf("the demo did not go through the week:\n%s", demo)
 	}
 	play := filepath.Join(dir, "cis-demo")
