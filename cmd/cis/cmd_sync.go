@@ -58,6 +58,9 @@ func (c syncCommand) Run(ctx context.Context, p *program) error {
 	if c.FirstLoad && strings.TrimSpace(c.Reason) == "" {
 		return usageError{errors.New("--first-load needs a reason: --reason TEXT")}
 	}
+	if c.FirstLoad && len(c.Source) > 0 {
+		return usageError{errors.New("a first load asks every source: leave out --source")}
+	}
 	var clock time.Time
 	if c.Now != "" {
 		if clock, err = time.Parse(time.RFC3339, c.Now); err != nil {

@@ -37,8 +37,8 @@ type aside struct {
 	Emails     []snapshot.Short   `json:"emails"`   // of records whose id could not be read
 }
 
-// NotAsked is the reason of a certificate of an idle source.
-const NotAsked = "not asked"
+// notAsked is the reason of a certificate of an idle source.
+const notAsked = "not asked"
 
 // extract reads one source. What it says of an unchanged record is dropped
 // here; the others go to the payload blob.
@@ -46,7 +46,7 @@ func extract(ctx context.Context, e *env, i int) (extracted, error) {
 	s := e.Sources[i]
 	out := extracted{Source: i}
 	if s.Idle {
-		out.Certificate = people.Certificate{Source: s.Name, Publisher: s.Publisher, Expected: -1, Reason: NotAsked, Started: e.Clock, Ended: e.Clock}
+		out.Certificate = people.Certificate{Source: s.Name, Publisher: s.Publisher, Expected: -1, Reason: notAsked, Started: e.Clock, Ended: e.Clock}
 		return out, nil
 	}
 	known, err := e.begun(ctx)
