@@ -26,13 +26,13 @@ type Authorizer interface {
 	authorization(ctx context.Context, c *Client) (string, error)
 	// forget is told of a value that the server refused, and reports whether
 	// there may be another.
-	forget(authorization string) bool
+	forget(ctx context.Context, authorization string) bool
 }
 
 type nobody struct{}
 
 func (nobody) authorization(context.Context, *Client) (string, error) { return "", nil }
-func (nobody) forget(string) bool                                     { return false }
+func (nobody) forget(context.Context, string) bool                    { return false }
 
 // Basic is a name and a password (RFC 7617). The password is read once a
 // request.
@@ -51,7 +51,7 @@ func (b basic) authorization(ctx context.Context, _ *Client) (string, error) {
 	return basicValue(b.username, password), nil
 }
 
-func (b basic) forget(string) bool { return false }
+func (b basic) forget(context.Context, string) bool { return false }
 
 func basicValue(username, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))
@@ -74,7 +74,7 @@ func (b bearer) authorization(ctx context.Context, _ *Client) (string, error) {
 	return "Bearer " + token, nil
 }
 
-func (b bearer) forget(string) bool { return false }
+func (b bearer) forget(context.Context, string) bool { return false }
 
 // reveal reads a secret. The text of its error is left out: it comes from
 // where the secret is.
@@ -145,18 +145,28 @@ func ClientCredentials(c Credentials, secret Secret) Authorizer {
 type client struct {
 	Credentials
 	secret Secret
-	turn   chan struct{} // holds a token while the fields below are used
-	value  string        // of the header, "" before the first
+	turn   chan struct{} // full while somebody uses the fields below
+	value  string        // of the header, "" where there is none yet
 	until  time.Time     // zero if nobody said
 }
 
-func (a *client) authorization(ctx context.Context, c *Client) (string, error) {
+// lock waits for its turn, which may take as long as getting a token does.
+func (a *client) lock(ctx context.Context) error {
 	select {
 	case a.turn <- struct{}{}:
-		defer func() { <-a.turn }()
+		return nil
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return ctx.Err()
 	}
+}
+
+func (a *client) unlock() { <-a.turn }
+
+func (a *client) authorization(ctx context.Context, c *Client) (string, error) {
+	if err := a.lock(ctx); err != nil {
+		return "", err
+	}
+	defer a.unlock()
 	if a.value != "" && (a.until.IsZero() || c.opts.Now().Before(a.until)) {
 		return a.value, nil
 	}
@@ -175,9 +185,11 @@ func (a *client) authorization(ctx context.Context, c *Client) (string, error) {
 	return a.value, nil
 }
 
-func (a *client) forget(value string) bool {
-	a.turn <- struct{}{}
-	defer func() { <-a.turn }()
+func (a *client) forget(ctx context.Context, value string) bool {
+	if a.lock(ctx) != nil {
+		return false
+	}
+	defer a.unlock()
 	if a.value == value {
 		a.value = ""
 	}
@@ -190,27 +202,12 @@ func (a *client) fetch(ctx context.Context, c *Client) (string, time.Duration, e
 	if err != nil {
 		return "", 0, err
 	}
-	form := url.Values{"grant_type": {"client_credentials"}}
-	for key, value := range map[string]string{"audience": a.Audience, "scope": a.Scope} {
-		if value != "" {
-			form.Set(key, value)
-		}
-	}
-	if a.ClientAuth != "header" {
-		form.Set("client_id", a.ClientID)
-		form.Set("client_secret", secret)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.TokenURL, strings.NewReader(form.Encode()))
+	req, err := a.request(ctx, secret)
 	if err != nil {
 		return "", 0, errAsk
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	if a.ClientAuth == "header" {
-		// RFC 6749 section 2.3.1 has both encoded as in forms.
-		req.Header.Set("Authorization", basicValue(url.QueryEscape(a.ClientID), url.QueryEscape(secret)))
-	}
-	resp, err := c.persist(c.tokens, req, true)
+	// No redirect is followed, because the request holds the secret.
+	resp, err := c.persist(c.sender(req.URL, nowhere), req, true)
 	if err != nil {
 		return "", 0, err
 	}
@@ -218,7 +215,7 @@ func (a *client) fetch(ctx context.Context, c *Client) (string, time.Duration, e
 	if err := checkJSON(resp.Header); err != nil {
 		return "", 0, err
 	}
-	b, err := io.ReadAll(resp.Body)
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxToken+1))
 	if err != nil {
 		return "", 0, err
 	}
@@ -228,6 +225,8 @@ func (a *client) fetch(ctx context.Context, c *Client) (string, time.Duration, e
 		Expires jsontext.Value `json:"expires_in"`
 	}
 	switch err := json.Unmarshal(b, &got); {
+	case len(b) > maxToken:
+		return "", 0, &Fault{Reason: fmt.Sprintf("the answer is over %d bytes", maxToken)}
 	case err != nil:
 		return "", 0, &Fault{Reason: "the answer is not the JSON of a token"}
 	case !isToken(got.Token):
@@ -238,4 +237,31 @@ func (a *client) fetch(ctx context.Context, c *Client) (string, time.Duration, e
 	// Some write the number as text; what is no number says nothing.
 	seconds, _ := strconv.ParseUint(strings.Trim(string(got.Expires), `"`), 10, 31)
 	return got.Token, time.Duration(seconds) * time.Second, nil
+}
+
+// request makes the request for a token.
+func (a *client) request(ctx context.Context, secret string) (*http.Request, error) {
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if a.Audience != "" {
+		form.Set("audience", a.Audience)
+	}
+	if a.Scope != "" {
+		form.Set("scope", a.Scope)
+	}
+	header := a.ClientAuth == "header"
+	if !header {
+		form.Set("client_id", a.ClientID)
+		form.Set("client_secret", secret)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.TokenURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	if header {
+		// RFC 6749 section 2.3.1 has both encoded as in forms.
+		req.Header.Set("Authorization", basicValue(url.QueryEscape(a.ClientID), url.QueryEscape(secret)))
+	}
+	return req, nil
 }

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 // maxWait bounds what one request waits because its server says so, all in
@@ -25,8 +29,8 @@ func (c *Client) persist(client *http.Client, req *http.Request, safe bool) (*ht
 			again.Body, _ = req.GetBody() // of a bytes.Reader, which does not fail
 		}
 		resp, err := client.Do(again)
-		if err == nil && resp.StatusCode/100 == 2 {
-			return resp, nil
+		if err == nil && resp.StatusCode/100 == 2 && resp.StatusCode != http.StatusPartialContent {
+			return resp, nil // nobody asks for a part
 		}
 		f, wait, ok := c.judge(ctx, resp, err)
 		if f == nil {
@@ -37,10 +41,11 @@ func (c *Client) persist(client *http.Client, req *http.Request, safe bool) (*ht
 			// "now" is not asked for ever.
 			wait = max(wait, time.Second<<told)
 			told++
-			if waited += wait; waited > maxWait {
-				f.Reason += ", and asks to wait until " + c.opts.Now().Add(wait).UTC().Format("15:04:05 MST on 2 January")
+			if wait > maxWait-waited {
+				f.Reason += ", and asks to wait until " + c.opts.Now().Add(wait).UTC().Format(time.RFC3339)
 				return nil, f
 			}
+			waited += wait
 		} else {
 			if !f.Passing || !safe && f.Status != http.StatusTooManyRequests || tries == len(c.opts.Pauses) {
 				return nil, f
@@ -52,7 +57,7 @@ func (c *Client) persist(client *http.Client, req *http.Request, safe bool) (*ht
 		if f.Status == http.StatusTooManyRequests {
 			what = "rate limit"
 		}
-		c.opts.Note(fmt.Sprintf("%s of %s: waiting %s", what, req.URL.Host, wait.Round(time.Second)))
+		c.opts.Note(fmt.Sprintf("%s: %s: waiting %s", req.URL.Host, what, wait.Round(time.Second)))
 		if err := c.opts.Sleep(ctx, wait); err != nil {
 			return nil, err
 		}
@@ -72,12 +77,14 @@ func (c *Client) judge(ctx context.Context, resp *http.Response, err error) (f *
 		// The transport's errors are faults: this one is of following a redirect.
 		return &Fault{Reason: "the server redirected to nowhere"}, 0, false
 	}
-	resp.Body.Close()
+	defer resp.Body.Close()
 	code := resp.StatusCode
 	f = &Fault{Reason: fmt.Sprintf("the server answered with status %d", code), Status: code}
 	switch {
+	case code == http.StatusBadRequest:
+		f.Reason += errorCode(resp.Body)
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		f.Reason = fmt.Sprintf("the server refused the credentials (status %d)", code)
+		f.Reason = fmt.Sprintf("the server refused the credentials (status %d%s)", code, errorCode(resp.Body))
 	case code == http.StatusTooManyRequests:
 		f.Passing = true
 		wait, told = c.delay(resp.Header, true)
@@ -90,6 +97,26 @@ func (c *Client) judge(ctx context.Context, resp *http.Response, err error) (f *
 		f.Passing = true
 	}
 	return f, wait, told
+}
+
+// codes are the words of RFC 6749 section 5.2, RFC 6750 section 3.1 and Auth0
+// for what is wrong with credentials. Only they are repeated of what a server
+// says.
+var codes = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+	"invalid_token", "insufficient_scope", "access_denied",
+}
+
+// errorCode returns the code of a refusal, with a comma before it, or "".
+func errorCode(r io.Reader) string {
+	var said struct {
+		Error string `json:"error"`
+	}
+	b, err := io.ReadAll(io.LimitReader(r, 64<<10))
+	if err != nil || json.Unmarshal(b, &said) != nil || !slices.Contains(codes, said.Error) {
+		return ""
+	}
+	return ", " + said.Error
 }
 
 // delay returns how long a server asks to wait: Retry-After, in seconds or as
@@ -108,7 +135,7 @@ func (c *Client) delay(h http.Header, limits bool) (time.Duration, bool) {
 	if t, err := http.ParseTime(after); err == nil {
 		return t.Sub(now), true
 	}
-	if reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil && limits && reset > 0 {
+	if reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil && limits && reset > 0 && reset < 1<<40 { // beyond that it is no time
 		return time.Unix(reset, 0).Sub(now), true
 	}
 	return 0, false

@@ -113,8 +113,8 @@ type Options struct {
 	// Now is the real clock, not that of a run: it is compared with what
 	// servers say of the time. nil is time.Now.
 	Now func() time.Time
-	// Note tells a person of a wait, in a line without an end: "rate limit of
-	// example.com: waiting 40s". nil is silence.
+	// Note tells a person of a wait, as "example.com: rate limit: waiting 40s".
+	// It is called from where Do is. nil is silence.
 	Note func(string)
 	// Pauses are those before each time a request is repeated that failed
 	// without a word about when to come back. nil is 2 s and 10 s; an empty
@@ -126,11 +126,13 @@ type Options struct {
 
 // A Client reads from one server. It is safe for concurrent use.
 type Client struct {
-	base   *url.URL
-	auth   Authorizer
-	opts   Options
-	http   *http.Client
-	tokens *http.Client // follows no redirects, and trusts the system too
+	base *url.URL
+	auth Authorizer
+	opts Options
+	// own is for the server, whose certificate the file of the configuration
+	// vouches for; other is for everybody else, such as a token endpoint in the
+	// cloud, and trusts the system too.
+	own, other *transport
 }
 
 // New prepares to ask; nothing is asked yet. An Authorizer of nil asks without
@@ -173,13 +175,13 @@ func New(c Config, a Authorizer, o Options) (*Client, error) {
 	}
 	return &Client{
 		base: base, auth: a, opts: o,
-		http:   &http.Client{CheckRedirect: sameHost, Transport: newTransport(own, c.Timeout, c.MaxBytes)},
-		tokens: &http.Client{CheckRedirect: nowhere, Transport: newTransport(either, c.Timeout, maxToken)},
+		own:   newTransport(own, c.Timeout, c.MaxBytes),
+		other: newTransport(either, c.Timeout, c.MaxBytes),
 	}, nil
 }
 
 // trust reads certificates: own are those of the file or, as nil, of the
-// system; either are both, for hosts that are not the one the file is for.
+// system; either are both.
 func trust(name string) (own, either *x509.CertPool, err error) {
 	if name == "" {
 		return nil, nil, nil
@@ -222,16 +224,27 @@ func sleep(ctx context.Context, d time.Duration) error {
 // Host returns the server's host, with its port if the URL has one.
 func (c *Client) Host() string { return c.base.Host }
 
-// HTTP returns the client below, for SDKs that bring their own requests and
+// HTTP returns a client for SDKs that bring their own requests and
 // credentials. Redirects, silence, sizes and compression are watched as in Do;
 // nothing is repeated or waited for. Its errors hold URLs, as http.Client
 // makes them: [FaultOf] says what happened without.
-func (c *Client) HTTP() *http.Client { return c.http }
+func (c *Client) HTTP() *http.Client {
+	return &http.Client{CheckRedirect: sameHost, Transport: c.own}
+}
+
+// sender returns what sends requests to a host.
+func (c *Client) sender(to *url.URL, redirect func(*http.Request, []*http.Request) error) *http.Client {
+	t := c.other
+	if authority(to) == authority(c.base) {
+		t = c.own
+	}
+	return &http.Client{CheckRedirect: redirect, Transport: t}
+}
 
 // Close drops idle connections.
 func (c *Client) Close() error {
-	c.http.CloseIdleConnections()
-	c.tokens.CloseIdleConnections()
+	c.own.CloseIdleConnections()
+	c.other.CloseIdleConnections()
 	return nil
 }
 
@@ -291,12 +304,12 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 				req.Header.Set("Authorization", credentials)
 			}
 		}
-		resp, err := c.persist(c.http, req, req.Method == http.MethodGet || req.Method == http.MethodHead)
+		resp, err := c.persist(c.sender(req.URL, sameHost), req, req.Method == http.MethodGet || req.Method == http.MethodHead)
 		if err == nil {
 			return &Answer{resp.StatusCode, resp.Header, resp.Body}, nil
 		}
 		var f *Fault
-		if renewed || !errors.As(err, &f) || f.Status != http.StatusUnauthorized || !c.auth.forget(credentials) {
+		if renewed || r.Anonymous || !errors.As(err, &f) || f.Status != http.StatusUnauthorized || !c.auth.forget(ctx, credentials) {
 			return nil, err
 		}
 	}
