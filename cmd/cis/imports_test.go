@@ -40,7 +40,7 @@ var rooms = []struct {
 
 	{"connectors", []string{"transforms/people"}},
 	{"connectors/file", []string{"github.com/klauspost/compress/", "github.com/mikelolasagasti/xz/"}},
-	{"connectors/web", []string{"golang.org/x/oauth2/"}},
+	{"connectors/web", []string{jsonLib}},
 	{"connectors/connectortest", []string{"connectors", "transforms/people", "github.com/google/go-cmp/"}},
 	{"connectors/ldap", []string{"connectors", "connectors/file", "transforms/people", "transforms/normalize", "github.com/go-ldap/ldap/v3/", "github.com/go-asn1-ber/asn1-ber/"}},
 	{"connectors/ldap/ldaptest", nil},

@@ -85,9 +85,9 @@ func sourceTypes() map[string]sourceType {
 				e := c.(*hrisEntry)
 				return origin{e.File, e.URL, e.Password, "password"}
 			},
-			open: func(p *program, c any, _ surroundings) (connectors.Source, error) {
+			open: func(p *program, c any, at surroundings) (connectors.Source, error) {
 				e := c.(*hrisEntry)
-				return hris.Open(e.Config, p.secretOf(e.Password), p.now)
+				return hris.Open(e.Config, p.secretOf(e.Password), p.now, web.Options{Note: p.noteOf(at.Name)})
 			},
 		},
 		"auth0": {
@@ -220,7 +220,7 @@ type hrisEntry struct {
 }
 
 func (e hrisEntry) Validate() error {
-	return errors.Join(unjoin(e.Config.Validate(), passwordFor(e.Username != "", "username", e.Password))...)
+	return errors.Join(unjoin(e.Config.Validate(), passwordFor(e.Username+e.ClientID != "", "username or client_id", e.Password))...)
 }
 
 type auth0Entry struct {

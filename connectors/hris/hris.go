@@ -18,8 +18,6 @@ package hris
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -27,7 +25,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -35,6 +32,7 @@ import (
 
 	"example.org/cis/connectors"
 	"example.org/cis/connectors/file"
+	"example.org/cis/connectors/web"
 	"example.org/cis/transforms/people"
 )
 
@@ -59,7 +57,10 @@ type Config struct {
 	// Username is that of the integration system user, for basic
 	// authentication. The password is given to Open.
 	Username string `yaml:"username"`
-	// File is the path of a report, compressed if its name ends in .gz or .zst.
+	// Credentials are those of an API client of Workday, for OAuth 2.0, instead
+	// of Username. The client's secret is then the password.
+	web.Credentials `yaml:",inline"`
+	// File is the path of a report, compressed if its name says so.
 	File string `yaml:"file"`
 	// Timeout is how long the server may be silent, before its answer and
 	// within it. 0 is DefaultTimeout.
@@ -84,12 +85,19 @@ func (c Config) Validate() error {
 	case (c.URL == "") == (c.File == ""):
 		complain("exactly one of url and file must be set")
 	case c.File != "":
-		if c.Username != "" || c.CAFile != "" {
-			complain("username and ca_file go with url, not with file")
+		if c.Username != "" || c.CAFile != "" || c.Credentials != (web.Credentials{}) {
+			complain("username, client_id, token_url and ca_file go with url, not with file")
 		}
 	default:
-		if c.Username == "" {
-			complain("username is missing")
+		switch oauth := c.Credentials != (web.Credentials{}); {
+		case c.Username == "" && !oauth:
+			complain("username is missing (or, for OAuth 2.0, client_id and token_url)")
+		case c.Username != "" && oauth:
+			complain("username goes with basic authentication, client_id and token_url with OAuth 2.0: want one of them")
+		case oauth:
+			for _, err := range web.Complaints(c.Credentials.Validate()) {
+				complain("%w", err)
+			}
 		}
 		if strings.Contains(c.Username, ":") {
 			complain("username holds a colon, which basic authentication cannot carry")
@@ -149,19 +157,14 @@ type Source struct {
 	// open begins to read the report. Its errors are a *fault, or those of ctx.
 	open func(ctx context.Context) (io.ReadCloser, error)
 
-	// The rest is for reports over HTTPS.
-	url    *url.URL
-	secret func(context.Context) (string, error)
-	client *http.Client
-	pauses []time.Duration // before each retry
+	client *web.Client // of a report over HTTPS
 }
 
 var _ connectors.Source = (*Source)(nil)
 
 // Open prepares to read; nothing is asked for before Extract. secret returns
-// the password and is called once an extract; a report from a file needs none.
-// now is the run's clock.
-func Open(cfg Config, secret func(context.Context) (string, error), now func() time.Time) (*Source, error) {
+// the password; a report from a file needs none. now is the run's clock.
+func Open(cfg Config, secret web.Secret, now func() time.Time, o web.Options) (*Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -185,47 +188,20 @@ func Open(cfg Config, secret func(context.Context) (string, error), now func() t
 	if err != nil {
 		return nil, fmt.Errorf("hris: url: %w", err)
 	}
-	trust, err := readTrust(cfg.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("hris: ca_file: %w", err)
+	who, authorize := "user "+cfg.Username, web.Basic(cfg.Username, secret)
+	if cfg.ClientID != "" {
+		who, authorize = "client "+cfg.ClientID, web.ClientCredentials(cfg.Credentials, secret)
 	}
-	s.url, s.secret, s.open = u, secret, s.fetch
-	s.pauses = []time.Duration{2 * time.Second, 10 * time.Second}
-	s.client = newClient(trust)
+	if s.client, err = web.New(web.Config{URL: u.String(), CAFile: cfg.CAFile, Timeout: cfg.Timeout, MaxBytes: cfg.MaxBytes}, authorize, o); err != nil {
+		return nil, fmt.Errorf("hris: %w", err)
+	}
+	s.open = s.fetch
 	// A query narrows the report as much as a path does, and may hold
 	// secrets: of it the scope shows only whether it is still the same.
 	query := sha256.Sum256([]byte(u.RawQuery))
-	s.scope = []string{"host " + u.Host, "path " + u.EscapedPath(), "query " + hex.EncodeToString(query[:4]), "user " + cfg.Username}
+	s.scope = []string{"host " + u.Host, "path " + u.EscapedPath(), "query " + hex.EncodeToString(query[:4]), who}
 	s.place = path.Base("/" + u.EscapedPath())
 	return s, nil
-}
-
-// readTrust reads certificates; nil stands for the system's.
-func readTrust(name string) (*x509.CertPool, error) {
-	if name == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("no certificate in it")
-	}
-	return pool, nil
-}
-
-func newClient(trust *x509.CertPool) *http.Client {
-	return &http.Client{
-		CheckRedirect: sameHost,
-		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12},
-			DisableCompression:     true, // asked for and undone in fetch, where the limits are
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-	}
 }
 
 // Name returns the source's name in the configuration.
@@ -237,7 +213,7 @@ func (s *Source) Publisher() people.Publisher { return people.HRIS }
 // Close drops idle connections.
 func (s *Source) Close() error {
 	if s.client != nil {
-		s.client.CloseIdleConnections()
+		return s.client.Close()
 	}
 	return nil
 }
@@ -319,6 +295,33 @@ func (s *Source) emit(out connectors.Out, e entry) error {
 	}
 	o.Place = place
 	return out.Observation(o)
+}
+
+// fetch asks for the report.
+func (s *Source) fetch(ctx context.Context) (io.ReadCloser, error) {
+	a, err := s.client.Do(ctx, web.Request{})
+	if err != nil {
+		return nil, faultOf(err)
+	}
+	switch {
+	case a.Status != http.StatusOK:
+		err = &fault{reason: fmt.Sprintf("the server answered with status %d", a.Status)}
+	default:
+		err = a.JSON()
+	}
+	if err != nil {
+		a.Close()
+		return nil, faultOf(err)
+	}
+	return a, nil
+}
+
+// faultOf takes over what web says of an answer, in the words of this package.
+func faultOf(err error) error {
+	if f, ok := errors.AsType[*web.Fault](err); ok {
+		return &fault{reason: f.Reason}
+	}
+	return err
 }
 
 // openFile opens the report's file.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,6 +24,7 @@ import (
 
 	"example.org/cis/connectors"
 	"example.org/cis/connectors/connectortest"
+	"example.org/cis/connectors/web"
 	"example.org/cis/transforms/people"
 )
 
@@ -40,11 +40,10 @@ func secret(context.Context) (string, error) { return password, nil }
 // open opens a source on which no test waits long.
 func open(t *testing.T, cfg Config) *Source {
 	t.Helper()
-	s, err := Open(cfg, secret, noon)
+	s, err := Open(cfg, secret, noon, web.Options{Pauses: make([]time.Duration, 2), Sleep: func(context.Context, time.Duration) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.pauses = make([]time.Duration, len(s.pauses))
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -290,32 +289,27 @@ func TestIncomplete(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	cfg := serve(t, nil)
-	other := open(t, serve(t, answers(two)))
 	closed := cfg
 	closed.URL = "https://127.0.0.1:1/r"
-	noName := open(t, cfg)
-	noName.client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
-		return nil, &net.DNSError{Err: "no such host", Name: "workday.invalid", IsNotFound: true}
+	opened := func(cfg Config, secret web.Secret) *Source {
+		s, err := Open(cfg, secret, noon, web.Options{Pauses: []time.Duration{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
 	}
-	untrusted := open(t, cfg)
-	untrusted.url = other.url
-	untrusted.client = newClient(nil)
-	failing := open(t, cfg)
-	failing.secret = func(context.Context) (string, error) { return "", errors.New("the vault says " + password) }
-	empty := open(t, cfg)
-	empty.secret = func(context.Context) (string, error) { return "", nil }
+	failing := opened(cfg, func(context.Context) (string, error) { return "", errors.New("the vault says " + password) })
+	empty := opened(cfg, func(context.Context) (string, error) { return "", nil })
 	for name, c := range map[string]struct {
 		source *Source
 		reason string
 	}{
-		"nobody listens":      {open(t, closed), "could not be reached"},
-		"no such host":        {noName, "could not be resolved"},
-		"unknown certificate": {untrusted, "certificate is not trusted"},
-		"no password":         {failing, "password could not be read"},
-		"empty password":      {empty, "password is empty"},
-		"no such file":        {open(t, Config{Name: "w", File: "testdata/none.json"}), "no such file"},
-		"a directory":         {open(t, Config{Name: "w", File: "testdata"}), "is a directory"},
-		"gzip of no bytes":    {openFile(t, "r.gz", ""), "unexpected EOF"},
+		"nobody listens":   {open(t, closed), "could not be reached"},
+		"no password":      {failing, "password could not be read"},
+		"empty password":   {empty, "password is empty"},
+		"no such file":     {open(t, Config{Name: "w", File: "testdata/none.json"}), "no such file"},
+		"a directory":      {open(t, Config{Name: "w", File: "testdata"}), "is a directory"},
+		"gzip of no bytes": {openFile(t, "r.gz", ""), "unexpected EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cert, _ := extract(t, c.source)
@@ -376,13 +370,55 @@ func TestAsks(t *testing.T) {
 	if want := "CIS_Report:row 1 (byte 19)"; out.Observations[0].Place != want {
 		t.Errorf("place %q, want %q", out.Observations[0].Place, want)
 	}
-	want := fmt.Sprint([]string{"host " + s.url.Host, "path /ccx/service/customreport2/acme/isu/CIS_Report", cert.Scope[2], "user isu"})
+	want := fmt.Sprint([]string{"host " + s.client.Host(), "path /ccx/service/customreport2/acme/isu/CIS_Report", cert.Scope[2], "user isu"})
 	if got := fmt.Sprint(cert.Scope); got != want || strings.Contains(got, "s3cret") {
 		t.Errorf("scope %s, want %s", got, want)
 	}
 	cfg.URL += "&Organization=IT"
 	if narrower := open(t, cfg); fmt.Sprint(narrower.scope) == want {
 		t.Error("another query is the same scope")
+	}
+}
+
+// TestOAuth reads a report with a token of the server's token endpoint, and
+// says so when that gives none.
+func TestOAuth(t *testing.T) {
+	tokens := 0
+	cfg := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case r.URL.Path == "/oauth2/token":
+			if r.FormValue("grant_type") != "client_credentials" || r.FormValue("client_id") != "cis" || r.FormValue("client_secret") != password {
+				w.WriteHeader(http.StatusUnauthorized)
+				io.WriteString(w, `{"error":"invalid_client"}`)
+				return
+			}
+			tokens++
+			io.WriteString(w, `{"access_token":"t0ken","token_type":"Bearer","expires_in":3600}`)
+		case r.Header.Get("Authorization") == "Bearer t0ken":
+			io.WriteString(w, two)
+		default:
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	u, _, _ := strings.Cut(cfg.URL, "/ccx")
+	cfg.Username, cfg.ClientID, cfg.TokenURL = "", "cis", u+"/oauth2/token"
+	s := open(t, cfg)
+	for range 2 {
+		if cert, out := extract(t, s); !cert.Complete || len(out.Observations) != 2 || cert.Scope[3] != "client cis" {
+			t.Errorf("certificate %+v", cert)
+		}
+	}
+	if tokens != 1 {
+		t.Errorf("%d tokens were asked for, want one", tokens)
+	}
+	cfg.ClientID = "somebody"
+	if cert, _ := extract(t, open(t, cfg)); cert.Complete || !strings.Contains(cert.Reason, "invalid_client") || strings.Contains(cert.Reason, password) {
+		t.Errorf("reason %q", cert.Reason)
+	}
+	cfg.Username = "isu"
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "want one of them") {
+		t.Errorf("both ways: %v", err)
 	}
 }
 
@@ -508,10 +544,10 @@ func TestOpenRefuses(t *testing.T) {
 	noCA, badCA := good, good
 	noCA.CAFile, badCA.CAFile = "testdata/none.pem", "testdata/report.json"
 	for name, open := range map[string]func() (*Source, error){
-		"configuration": func() (*Source, error) { return Open(Config{}, secret, noon) },
-		"no secret":     func() (*Source, error) { return Open(good, nil, noon) },
-		"no CA file":    func() (*Source, error) { return Open(noCA, secret, noon) },
-		"bad CA file":   func() (*Source, error) { return Open(badCA, secret, noon) },
+		"configuration": func() (*Source, error) { return Open(Config{}, secret, noon, web.Options{}) },
+		"no secret":     func() (*Source, error) { return Open(good, nil, noon, web.Options{}) },
+		"no CA file":    func() (*Source, error) { return Open(noCA, secret, noon, web.Options{}) },
+		"bad CA file":   func() (*Source, error) { return Open(badCA, secret, noon, web.Options{}) },
 	} {
 		if s, err := open(); err == nil || s != nil {
 			t.Errorf("%s: opened", name)
@@ -588,7 +624,7 @@ func TestStreams(t *testing.T) {
 }
 
 func BenchmarkExtract(b *testing.B) {
-	s, err := Open(Config{Name: "w", File: "r.json"}, nil, noon)
+	s, err := Open(Config{Name: "w", File: "r.json"}, nil, noon, web.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

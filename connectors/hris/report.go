@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"example.org/cis/connectors/web"
 )
 
 // maxRow bounds one row, and with it the memory of the whole reader. Rows
@@ -18,8 +20,7 @@ const maxRow = 1 << 20
 // A fault is why a report could not be read whole, in words that hold nothing
 // of the report, of its URL or of credentials.
 type fault struct {
-	reason  string
-	passing bool // asking again may help
+	reason string
 }
 
 func (f *fault) Error() string { return "hris: " + f.reason }
@@ -126,11 +127,14 @@ func (m *meter) Read(p []byte) (int, error) {
 // quote their input.
 func (m *meter) fault(err error, rows int64) error {
 	var f *fault
+	var answer *web.Fault
 	var syntax *jsontext.SyntacticError
 	at := fmt.Sprintf(" after row %d, at byte %d", rows, m.n)
 	switch {
 	case errors.As(err, &f):
 		return f
+	case errors.As(err, &answer) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return &fault{reason: answer.Reason}
 	case errors.Is(err, errReportTooLong):
 		return &fault{reason: fmt.Sprintf("the report is over %d bytes", m.limit)}
 	case errors.Is(err, errRowTooLong):

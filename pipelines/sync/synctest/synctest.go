@@ -215,7 +215,7 @@ func (w *World) Use() {
 			case "github":
 				return github.Open(w.GitHub, nil, github.Options{})
 			}
-			return hris.Open(w.HRIS, nil, w.Now)
+			return hris.Open(w.HRIS, nil, w.Now, web.Options{})
 		},
 		Signers: func(_ context.Context, dir string) (map[people.Publisher]sign.Signer, error) {
 			return keydir.Signers(dir)
