@@ -1,5 +1,5 @@
 // Package file opens the files that sources read: plain, or compressed with
-// gzip (.gz) or zstd (.zst), told apart by name.
+// gzip (.gz), zstd (.zst) or xz (.xz), told apart by name.
 //
 // It refuses to guess: a file whose name says a compression that is not read
 // here is an error, not a stream of odd bytes. And it never lets a file that
@@ -20,11 +20,16 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/mikelolasagasti/xz"
 )
 
-// maxWindow bounds the memory of a zstd stream. 128 MiB is what the zstd
-// program itself accepts without being asked (its --long=27).
-const maxWindow = 128 << 20
+// maxWindow bounds the memory of a zstd stream, and maxDictionary that of one of
+// xz. 128 MiB is what the zstd program itself accepts without being asked (its
+// --long=27), 64 MiB what xz -9 makes.
+const (
+	maxWindow     = 128 << 20
+	maxDictionary = 64 << 20
+)
 
 // Open opens the file at path for reading once, from its beginning, with
 // bounded memory. A truncated or damaged compressed stream makes Read fail
@@ -76,10 +81,49 @@ func decompress(path string, f *os.File) (io.ReadCloser, error) {
 			return nil, notEOF(err)
 		}
 		return stream{z, func() error { z.Close(); return f.Close() }}, nil
-	case ".xz", ".bz2", ".zip", ".lz4", ".z":
-		return nil, fmt.Errorf("%s files are not read: use .gz or .zst", ext)
+	case ".xz":
+		z, err := newXZ(bufio.NewReaderSize(f, 64<<10))
+		if err != nil {
+			return nil, err
+		}
+		return stream{z, f.Close}, nil
+	case ".bz2", ".zip", ".lz4", ".z":
+		return nil, fmt.Errorf("%s files are not read: use .gz, .zst or .xz", ext)
 	}
 	return f, nil
+}
+
+// An xzReader reads xz streams that carry a check of what they hold: one
+// without could be damaged and look whole.
+type xzReader struct{ *xz.Reader }
+
+var errUnchecked = errors.New("an xz stream without a check of its content is not read")
+
+func newXZ(r io.Reader) (*xzReader, error) {
+	z, err := xz.NewReader(r, maxDictionary)
+	if err == nil && z.CheckType == xz.CheckNone {
+		err = errUnchecked
+	}
+	return &xzReader{z}, cutShort(err)
+}
+
+func (z *xzReader) Read(p []byte) (int, error) {
+	n, err := z.Reader.Read(p)
+	if z.CheckType == xz.CheckNone { // of a stream that follows another
+		return 0, errUnchecked
+	}
+	if err != io.EOF {
+		err = cutShort(err)
+	}
+	return n, err
+}
+
+// cutShort makes the library's word for an early end that of everybody.
+func cutShort(err error) error {
+	if errors.Is(err, xz.ErrBuf) || err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // notEOF makes an end that came before the stream had begun the error that it
