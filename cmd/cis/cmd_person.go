@@ -13,8 +13,10 @@ import (
 )
 
 type personCommands struct {
-	Get  personGetCommand  `cmd:"" help:"Show one person, found by anything that leads to one."`
-	List personListCommand `cmd:"" help:"List people."`
+	Get     personGetCommand     `cmd:"" help:"Show one person, found by anything that leads to one."`
+	List    personListCommand    `cmd:"" help:"List people."`
+	History personHistoryCommand `cmd:"" help:"List what changed in a profile."`
+	At      personAtCommand      `cmd:"" help:"Show a profile as it was at a time."`
 }
 
 type personGetCommand struct {

@@ -62,7 +62,7 @@ func (c verifyCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	keys, err := p.openKeys(cfg).public()
+	keys, err := p.trusted(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (p *program) report(ctx context.Context, args []string, err error) int {
 		held       heldError
 		printed    printedError
 	)
-	code, word, message := exitFailed, "failed", err.Error()
+	code, word, message := exitFailed, "failed", strings.TrimPrefix(err.Error(), "cis: ")
 	switch {
 	case errors.As(err, &held):
 		fmt.Fprintf(p.stderr, "cis: %s\n", show.Clean(message))

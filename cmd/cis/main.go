@@ -60,6 +60,7 @@ type commandLine struct {
 	Cases      casesCommand      `cmd:"" help:"List what cannot be decided without a human."`
 	Upcoming   upcomingCommand   `cmd:"" help:"List who is missing, and when that will act."`
 	Person     personCommands    `cmd:"" help:"Look at people."`
+	Explain    explainCommand    `cmd:"" help:"Say why a profile is what it is."`
 	Links      linksCommand      `cmd:"" help:"List the records of a person, and what was decided about records."`
 	Link       linkCommand       `cmd:"" help:"Decide that a record is a person's."`
 	Unlink     unlinkCommand     `cmd:"" help:"Decide that a record is not a person's."`

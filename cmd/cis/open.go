@@ -323,26 +323,47 @@ func (p *program) noteOf(source string) func(string) {
 func (p *program) checkOf(e *directoryEntry, at surroundings) func(context.Context) (directory.Check, error) {
 	return func(ctx context.Context) (directory.Check, error) {
 		keys, err := keyring{dir: strings.TrimPrefix(at.Keys, "dir:")}.public()
+		if err == nil {
+			keys, err = addKeys(ctx, keys, e)
+		}
 		if err != nil {
 			return nil, err
-		}
-		if from := e.KeysURL + e.KeysFile; from != "" {
-			more, _, err := readKeys(ctx, from)
-			if err != nil {
-				return nil, err
-			}
-			all := sign.Keys{}
-			for _, m := range []sign.Keys{keys, more} {
-				for publisher, list := range m {
-					all[publisher] = append(all[publisher], list...)
-				}
-			}
-			keys = all
 		}
 		return func(person people.ID, path people.Path, a people.Attribute) error {
 			return sign.Verify(keys, person, path, a, sign.Policy{})
 		}, nil
 	}
+}
+
+// addKeys adds the keys that a people directory publishes itself.
+func addKeys(ctx context.Context, keys sign.Keys, e *directoryEntry) (sign.Keys, error) {
+	from := e.KeysURL + e.KeysFile
+	if from == "" {
+		return keys, nil
+	}
+	more, _, err := readKeys(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	all := sign.Keys{}
+	for _, m := range []sign.Keys{keys, more} {
+		for publisher, list := range m {
+			all[publisher] = append(all[publisher], list...)
+		}
+	}
+	return all, nil
+}
+
+// trusted are the keys by which stored profiles verify: those that sign here,
+// and those of sources that sign themselves.
+func (p *program) trusted(ctx context.Context, c *config.Config) (sign.Keys, error) {
+	keys, err := p.openKeys(c).public()
+	for _, s := range c.Sources {
+		if e, ok := s.Config.(*directoryEntry); ok && err == nil {
+			keys, err = addKeys(ctx, keys, e)
+		}
+	}
+	return keys, err
 }
 
 // A memory keeps what a source wants to find again in a blob.

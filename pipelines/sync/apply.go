@@ -467,7 +467,7 @@ func (a *application) retry(ctx context.Context, p *person, s sinks.Stored) erro
 			return fmt.Errorf("sync: read history of %s: %w", p.prop.Person, err)
 		}
 		for _, d := range docs {
-			rev, err := unpackRevision(d.Doc)
+			rev, err := UnpackRevision(d.Doc)
 			if err != nil {
 				return fmt.Errorf("sync: %s: %w", p.prop.Person, err)
 			}
@@ -557,7 +557,8 @@ func (a *application) already(p *person, s sinks.Stored, rev people.Revision) er
 	return nil
 }
 
-func unpackRevision(packed []byte) (rev people.Revision, err error) {
+// UnpackRevision reads a history document of a vault.
+func UnpackRevision(packed []byte) (rev people.Revision, err error) {
 	body, err := sinks.Unpack(packed)
 	if err != nil {
 		return rev, err

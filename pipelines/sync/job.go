@@ -162,6 +162,15 @@ func vaultKey(ctx context.Context, l sinks.Ledger, run string) ([]byte, error) {
 	return d.Body, nil
 }
 
+// Hasher makes the keyed hashes of a vault that a run has written.
+func Hasher(ctx context.Context, l sinks.Ledger) (*snapshot.Hasher, error) {
+	d, err := l.Doc(ctx, "vault", "key")
+	if err != nil {
+		return nil, fmt.Errorf("sync: read the vault's key: %w", err)
+	}
+	return snapshot.NewHasher(d.Body), nil
+}
+
 // makeVaultKey makes the key of a new vault; another process may win.
 func makeVaultKey(ctx context.Context, l sinks.Ledger, random func([]byte) error) error {
 	_, err := l.Doc(ctx, "vault", "key")

@@ -310,14 +310,14 @@ func (e *env) origin(ctx context.Context, id people.ID) (map[people.Path]people.
 	}
 	m := map[people.Path]people.Publisher{}
 	for _, d := range docs {
-		rev, err := unpackRevision(d.Doc)
+		rev, err := UnpackRevision(d.Doc)
 		if err != nil {
 			return nil, fmt.Errorf("sync: %s: %w", id, err)
 		}
 		for _, o := range rev.Operations {
 			for _, ch := range o.Changes {
-				if !ch.Old.Value.Equal(ch.New.Value) && o.Source != "" {
-					m[ch.Path] = o.Source
+				if from := cmp.Or(ch.Source, o.Source); !ch.Old.Value.Equal(ch.New.Value) && from != "" {
+					m[ch.Path] = from
 				}
 			}
 		}

@@ -14,7 +14,8 @@ import (
 )
 
 // Operations groups decisions about one person by class and source. All of a
-// creation is one operation, of the publisher that first claims the user_id.
+// creation is one operation, of the publisher that first claims the user_id;
+// changes that are another's word say so.
 func Operations(decisions []merge.Decision) []people.Operation {
 	var out []people.Operation
 	creator := people.CIS
@@ -25,6 +26,9 @@ func Operations(decisions []merge.Decision) []people.Operation {
 	}
 	for _, d := range decisions {
 		if d.Class == people.Create {
+			if d.Source != creator {
+				d.Change.Source = d.Source
+			}
 			d.Source = creator
 		}
 		i := slices.IndexFunc(out, func(o people.Operation) bool { return o.Class == d.Class && o.Source == d.Source })

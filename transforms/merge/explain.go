@@ -100,9 +100,17 @@ type explainer struct {
 // title is what people call a publisher.
 func (x *explainer) title(p people.Publisher) string {
 	for _, known := range x.publishers {
-		if known.Name == p && known.Title != "" {
-			return "the " + known.Title
+		if known.Name != p || known.Title == "" {
+			continue
 		}
+		first, rest, several := strings.Cut(known.Title, " ")
+		if !several {
+			return known.Title // a name, such as GitHub
+		}
+		if rest == strings.ToLower(rest) && len(first) > 1 && first[1:] == strings.ToLower(first[1:]) {
+			first = strings.ToLower(first) // no abbreviation, and no name of several words
+		}
+		return "the " + first + " " + rest
 	}
 	return string(p)
 }

@@ -25,7 +25,7 @@ func TestExplain(t *testing.T) {
 		more   string
 	}{
 		{"first_name", people.Directory, people.Directory, map[people.Publisher]string{
-			people.Directory: "it alone may change", people.LDAP: "only the People directory may change it", people.HRIS: "says nothing", people.AccessProvider: "no record"}, "The People directory can change it."},
+			people.Directory: "it alone may change", people.LDAP: "only the people directory may change it", people.HRIS: "says nothing", people.AccessProvider: "no record"}, "The people directory can change it."},
 		{"staff_information.title", people.HRIS, people.HRIS, map[people.Publisher]string{people.Directory: "only the HR system may change it"}, "The HR system can change it."},
 		{"usernames", people.LDAP, people.LDAP, map[people.Publisher]string{people.Directory: "those are taken that are its own", people.LDAP: "taken as they are"}, "changes its own keys"},
 		{"primary_email", people.LDAP, people.LDAP, map[people.Publisher]string{people.AccessProvider: "no record"}, "has no record of the person"},

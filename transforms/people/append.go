@@ -51,6 +51,7 @@ func (c *Change) appendJSON(b []byte) []byte {
 	o.b = c.New.appendJSON(o.key("new"))
 	o.b = AppendQuoted(o.key("publisher"), string(c.Publisher))
 	o.b = AppendQuoted(o.key("rule"), c.Rule)
+	o.text("source", string(c.Source))
 	o.time("since", c.Since)
 	if c.Signed != nil {
 		o.b = c.Signed.AppendJSON(o.key("signed"), true)

@@ -46,6 +46,9 @@ type Change struct {
 	Publisher Publisher `json:"publisher"`
 	// Rule is the authority rule that let it win.
 	Rule string `json:"rule"`
+	// Source is whose word it is, where that is another than the operation's:
+	// of a creation, which is one operation whoever says what.
+	Source Publisher `json:"source,omitzero"`
 	// Since is when the publisher was first seen to say so.
 	Since time.Time `json:"since,omitzero"`
 	// Signed is the attribute as its publisher signed it, stored verbatim.

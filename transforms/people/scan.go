@@ -81,6 +81,9 @@ func (s *scanner) change(c *Change) {
 	c.Publisher = Publisher(s.string())
 	s.must(`"rule":`)
 	c.Rule = s.string()
+	if s.may(`"source":`) {
+		c.Source = Publisher(s.string())
+	}
 	if s.may(`"since":`) {
 		c.Since = s.moment()
 	}
