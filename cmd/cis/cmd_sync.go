@@ -129,6 +129,9 @@ func (c syncCommand) refresh(ctx context.Context, p *program, cfg *config.Config
 		return usageError{errors.New("--only is for a vault that has been loaded: it does not go with --first-load")}
 	}
 	store, err := p.openVault(ctx, cfg, true)
+	if errors.Is(err, os.ErrNotExist) {
+		return usageError{sync.ErrNotLoaded}
+	}
 	if err != nil {
 		return err
 	}
@@ -224,8 +227,9 @@ func (p *program) job(c *config.Config, clock time.Time, dryRun bool) (job sync.
 			grace = c.Absence.GraceHRIS
 		case people.GitHub, people.Directory:
 			// Their absence ends nobody: it takes access away, which must not wait
-			// longer than it takes to be sure. The second whole extract is.
-			confirm, grace = 0, 0
+			// longer than it takes to be sure. A second whole extract is, unless
+			// both fall into one hour of a bad day.
+			confirm, grace = min(confirm, time.Hour), 0
 		}
 		job.Sources = append(job.Sources, sync.Source{Name: s.Name, Publisher: publisher, Spec: spec, Confirm: int64(confirm / time.Second), Grace: int64(grace / time.Second)})
 	}

@@ -42,6 +42,9 @@ type lab struct {
 	days    []*crashDay
 	slots   chan struct{} // for the trials that run at once
 	seed    uint64
+	// refreshed is a vault with the sources of the day after, in which people
+	// are refreshed one by one.
+	refreshed string
 }
 
 // A crashDay is a run that is going to be killed and the one of the next day,
@@ -226,10 +229,36 @@ func (l *lab) prepare(t *testing.T) {
 		l.add(t, &crashDay{name: name, folder: dir, sync: at(day), next: next, tomorrow: at(day + 1)})
 	}
 	on("quiet day", vaults[0], 1, sources[0], sources[1])
-	on("report cut short", vaults[2], 3, map[string][]byte{synth.PeopleFile: sources[3][synth.PeopleFile],
-		synth.WorkersFile: sources[3][synth.WorkersFile][:len(sources[3][synth.WorkersFile])/2]}, sources[4])
+	short := maps.Clone(sources[3])
+	for _, name := range []string{synth.WorkersFile, synth.GitHubFile} {
+		short[name] = short[name][:len(short[name])/2]
+	}
+	on("reports cut short", vaults[2], 3, short, sources[4])
 	on("joiner, leaver, relink", vaults[4], 5, sources[5], sources[6])
 	on("leavers, return, clear", vaults[5], 6, sources[6], sources[7])
+
+	// A human takes an account from one person and gives it to another, and
+	// then two of the sources are asked.
+	decided := copyFolder(t, vaults[3])
+	account := func(who string) string {
+		var links struct {
+			Links []struct{ Publisher, Record string }
+		}
+		check(t, json.Unmarshal(l.run(t, "", in(decided, "links", who, "--json"), 0).out.Bytes(), &links, json.MatchCaseInsensitiveNames(true)))
+		i := slices.IndexFunc(links.Links, func(l struct{ Publisher, Record string }) bool { return l.Publisher == "github" })
+		if i < 0 {
+			t.Fatalf("%s has no account", who)
+		}
+		return links.Links[i].Record
+	}
+	moved := account("sndiaye")
+	l.run(t, "", in(decided, "unlink", "rdellacqua", "github", "--reason", "a try"), 0)
+	l.run(t, "", in(decided, "link", "rdellacqua", "github", moved, "--reason", "a try"), 0)
+	lay(t, decided, sources[4])
+	l.add(t, &crashDay{name: "links, two sources", folder: decided, sync: append(at(4), "--source", "github", "--source", "directory"), next: sources[5], tomorrow: at(5)})
+
+	l.refreshed = copyFolder(t, vaults[4])
+	lay(t, l.refreshed, sources[5])
 
 	// Six are missing from the report, long enough for it to act: too many at
 	// once, so their ends are held, while a group of theirs is renamed and
@@ -262,7 +291,7 @@ func synthDay(t *testing.T, n, day int) map[string][]byte {
 		t.Fatal(err)
 	}
 	files := map[string][]byte{}
-	for _, name := range []string{synth.PeopleFile, synth.WorkersFile} {
+	for _, name := range []string{synth.PeopleFile, synth.WorkersFile, synth.AccountsFile, synth.DirectoryFile, synth.GitHubFile} {
 		body, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -543,8 +572,8 @@ func (l *lab) staff(t *testing.T, folder string, sources map[string][]byte, n in
 		profile, err := people.ParseProfile(line)
 		check(t, err)
 		uid := strings.TrimPrefix(profile.Value(people.UserID).Text(), "ad|Mozilla-LDAP|")
-		mail := profile.Value(people.PrimaryEmail).Text()
-		linked := !profile.Value("access_information.hris").IsNull()
+		work, linked := profile.Value("access_information.hris").Lookup("primary_work_email")
+		mail := work.Value
 		if linked && bytes.Contains(sources[synth.PeopleFile], []byte("\nuid: "+uid+"\n")) && len(list) < n {
 			list = append(list, worker{uid, mail})
 		}

@@ -3,17 +3,23 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	stdsync "sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
+	"example.org/cis/connectors/synth"
 	"example.org/cis/pipelines/failpoint"
 	"example.org/cis/sinks"
 	"example.org/cis/sinks/sqlite"
@@ -65,6 +71,7 @@ func TestCrash(t *testing.T) {
 	t.Run("at random", func(t *testing.T) { l.atRandom(t, trials) })
 	t.Run("interrupted", func(t *testing.T) { l.interrupted(t, max(2, trials/8)) })
 	t.Run("while another waits", func(t *testing.T) { l.whileAnotherWaits(t, max(1, trials/20)) })
+	t.Run("refreshed", func(t *testing.T) { l.refreshes(t, max(4, trials/4)) })
 	t.Run("two at once", func(t *testing.T) { l.twoAtOnce(t, max(1, trials/10)) })
 }
 
@@ -85,6 +92,11 @@ func (l *lab) trial(t *testing.T, name string, do func(t *testing.T, random *ran
 	})
 }
 
+// runPlaces are the places that a run passes.
+func runPlaces() []string {
+	return slices.DeleteFunc(failpoint.Names(), func(place string) bool { return strings.HasPrefix(place, "refresh.") })
+}
+
 // atEachPlace kills at the failpoints, at the first passage and at later ones.
 func (l *lab) atEachPlace(t *testing.T, often bool) {
 	days, most := []*crashDay{l.day(t, "first load"), l.day(t, "held ends, chained uids")}, 2
@@ -92,9 +104,10 @@ func (l *lab) atEachPlace(t *testing.T, often bool) {
 		days, most = l.days, 20
 	}
 	var passed stdsync.Map
+	places := runPlaces()
 	t.Run("of", func(t *testing.T) {
 		for _, d := range days {
-			for _, place := range failpoint.Names() {
+			for _, place := range places {
 				l.trial(t, d.name+"/"+place, func(t *testing.T, _ *rand.Rand) {
 					for n := 1; n <= most; n++ {
 						dir := copyFolder(t, d.folder)
@@ -108,7 +121,7 @@ func (l *lab) atEachPlace(t *testing.T, often bool) {
 			}
 		}
 	})
-	for _, place := range failpoint.Names() {
+	for _, place := range places {
 		if _, ok := passed.Load(place); !ok && !t.Failed() {
 			t.Errorf("no run passed %s", place)
 		}
@@ -142,8 +155,8 @@ func (l *lab) twice(t *testing.T, often bool) {
 	if often {
 		every = 2
 	}
-	for i, first := range failpoint.Names() {
-		for k, second := range failpoint.Names() {
+	for i, first := range runPlaces() {
+		for k, second := range runPlaces() {
 			if (5*i+7*k)%every != 0 {
 				continue
 			}
@@ -171,6 +184,83 @@ func (l *lab) atRandom(t *testing.T, trials int) {
 				t.Logf("killed after %v", after)
 			}
 			l.finish(t, d, dir)
+		})
+	}
+}
+
+// refreshes kills refreshes of people, new ones among them, at each of their
+// places and at any time. Done again and followed by the day's run, they leave
+// what refreshes leave that nobody killed, and the person is told of once.
+func (l *lab) refreshes(t *testing.T, trials int) {
+	noon := time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC).Format(time.RFC3339)
+	only := func(who string) []string { return []string{"sync", "--json", "--only", who, "--now", noon} }
+	// Whoever has a login in the sources and is not there yet, and some others.
+	var who []string
+	var logins []string
+	accounts, err := os.ReadFile(filepath.Join(l.refreshed, synth.AccountsFile))
+	check(t, err)
+	for line := range bytes.Lines(accounts) {
+		var user struct {
+			ID string `json:"user_id"`
+		}
+		if json.Unmarshal(line, &user) == nil && user.ID != "" {
+			logins = append(logins, user.ID)
+		}
+	}
+	for _, login := range logins {
+		if code := l.start(t, "", in(l.refreshed, "person", "get", login)...).wait(t); code != exitDone {
+			who = append(who, login)
+		}
+	}
+	if len(who) == 0 {
+		t.Fatal("nobody is new")
+	}
+	who = append(who, "sndiaye", "rdellacqua", "hsato", "iguell")
+	type left struct {
+		code          int
+		dump, nextDay []byte
+		evening       world
+	}
+	want := map[string]left{}
+	end := func(t *testing.T, dir, who string, codes ...int) left {
+		var end left
+		end.code = l.run(t, "", in(dir, only(who)...), codes...).ProcessState.ExitCode()
+		end.dump = l.run(t, "", in(dir, "dump"), 0).out.Bytes()
+		l.run(t, "", in(dir, at(5)...), 0, 3)
+		l.run(t, "", in(dir, "verify", "--all"), 0)
+		end.nextDay = l.run(t, "", in(dir, "dump"), 0).out.Bytes()
+		end.evening = look(t, dir)
+		return end
+	}
+	for _, w := range who {
+		want[w] = end(t, copyFolder(t, l.refreshed), w, 0, 3)
+	}
+	finish := func(t *testing.T, dir, who string) {
+		w := want[who]
+		got := end(t, dir, who, w.code)
+		if !bytes.Equal(got.dump, w.dump) {
+			t.Errorf("the dump differs from that of a refresh that was not killed")
+		}
+		if !bytes.Equal(got.nextDay, w.nextDay) {
+			t.Errorf("after the day's run, the dump differs from that after a refresh that was not killed")
+		}
+		w.evening.compare(t, got.evening)
+	}
+	for _, place := range []string{"refresh.commit", "refresh.committed"} {
+		l.trial(t, place, func(t *testing.T, _ *rand.Rand) {
+			dir := copyFolder(t, l.refreshed)
+			l.run(t, place, in(dir, only(who[0])...), killed)
+			finish(t, dir, who[0])
+		})
+	}
+	for i := range trials {
+		w := who[i%len(who)]
+		l.trial(t, fmt.Sprintf("%s %d", w, i), func(t *testing.T, random *rand.Rand) {
+			dir := copyFolder(t, l.refreshed)
+			p := l.start(t, "", in(dir, only(w)...)...)
+			time.AfterFunc(upTo(random, 300*time.Millisecond), func() { p.Process.Kill() })
+			p.waitFor(t, killed, want[w].code)
+			finish(t, dir, w)
 		})
 	}
 }

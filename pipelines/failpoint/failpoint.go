@@ -19,6 +19,7 @@ func Names() []string {
 		"lease.taken", "run.marked", "run.recorded", "extract.done", "correlate.done", "plan.part", "plan.sealed", "run.sealed",
 		"apply.commit", "apply.committed", "apply.part",
 		"snapshot.tables", "snapshot.manifest", "snapshot.head", "run.ended", "run.finished", "blob.deleted",
+		"refresh.commit", "refresh.committed", // of a refresh, which is no run
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.org/cis/connectors"
+	"example.org/cis/pipelines/failpoint"
 	"example.org/cis/pipelines/spec"
 	"example.org/cis/sinks"
 	"example.org/cis/transforms/correlate"
@@ -232,7 +233,9 @@ func (r *refresh) write(ctx context.Context, a *application, who people.ID, user
 // somebody else's.
 func (r *refresh) commit(ctx context.Context, a *application, p *person) error {
 	for {
+		failpoint.Hit("refresh.commit")
 		results, err := r.e.store.Commit(ctx, sinks.Fence{}, []sinks.Commit{*p.commit})
+		failpoint.Hit("refresh.committed")
 		if err == nil {
 			err = results[0]
 		}

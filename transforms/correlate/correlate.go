@@ -34,7 +34,7 @@
 // # Absence
 //
 // A record that a complete extract does not show is missing since then. A
-// second complete extract at least Policy.Confirm later sets a due time, a
+// second, later complete extract at least Policy.Confirm later sets a due time, a
 // grace away; a complete extract at or after it gives the record up. Without a
 // grace the confirming extract does. Showing
 // up again at any time before cancels. An incomplete extract changes nothing.
@@ -171,6 +171,7 @@ func Run(w World) Result {
 	each(people.GitHub, c.accounts)
 	var res Result
 	for i, s := range w.Sources {
+		c.forget(i)
 		for _, r := range c.tables[i] {
 			if r.State == snapshot.Missing && !r.Person.IsZero() {
 				u := Upcoming{Person: r.Person, Source: s.Name, Since: time.Unix(r.Since, 0).UTC()}
@@ -233,6 +234,20 @@ func (c *correlation) undecided(i int, r snapshot.Record, kind, reason, resolve 
 	c.cases = append(c.cases, people.Case{Kind: kind, Publisher: c.Sources[i].Publisher, Record: name, People: ids(who...), Reason: reason, Resolve: resolve})
 }
 
+// forget drops the records that are not there and belong to nobody any more:
+// nothing follows from their absence.
+func (c *correlation) forget(i int) {
+	s := &c.Sources[i]
+	if !s.Complete {
+		return
+	}
+	c.tables[i] = slices.DeleteFunc(c.tables[i], func(r snapshot.Record) bool {
+		_, seen := slices.BinarySearchFunc(s.Seen, r.Key, func(x snapshot.Record, key snapshot.Short) int { return compare(x.Key, key) })
+		_, withheld := slices.BinarySearchFunc(s.Withheld, r.Key, compare)
+		return r.Person.IsZero() && !seen && !withheld
+	})
+}
+
 // advance moves one source's table on: changed, returned and given-up records
 // of linked people are told, missing ones get their timers. A record that
 // belongs to nobody has no person from here on, and what it would make is in
@@ -258,7 +273,7 @@ func (c *correlation) advance(source int) {
 			table = append(table, r)
 			return
 		}
-		switch confirmed := at-r.Since >= int64(s.Policy.Confirm/time.Second); {
+		switch confirmed := at > r.Since && at-r.Since >= int64(s.Policy.Confirm/time.Second); {
 		case r.Person.IsZero():
 			return // attached to nobody: nothing follows from its absence
 		case r.State == snapshot.Gone:
