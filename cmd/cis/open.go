@@ -330,6 +330,9 @@ func (p *program) checkOf(e *directoryEntry, at surroundings) func(context.Conte
 			return nil, err
 		}
 		return func(person people.ID, path people.Path, a people.Attribute) error {
+			if who, _, bound := sign.Bound(a); bound && person.IsZero() {
+				person = who // a record without a uuid: whose it is shows when it is placed
+			}
 			return sign.Verify(keys, person, path, a, sign.Policy{})
 		}, nil
 	}

@@ -328,6 +328,19 @@ func (c *correlation) name(i int, r snapshot.Record) string {
 	if name := c.names[r.Key]; name != "" {
 		return name
 	}
+	if r.Length == 0 && !r.Person.IsZero() { // what the person's profile stands on has it
+		s, err := c.e.store.Person(context.Background(), r.Person)
+		var evidence people.Evidence
+		if err == nil {
+			evidence, err = unpackEvidence(s.Observations)
+		}
+		if err != nil && !errors.Is(err, sinks.ErrNotFound) {
+			c.err = err
+		}
+		if o := evidence.Find(c.e.Sources[i].Publisher); o != nil {
+			return o.Record
+		}
+	}
 	if r.Length == 0 {
 		return fmt.Sprintf("key %x", r.Key[:6])
 	}

@@ -27,7 +27,8 @@
 //     afterwards the mail means nothing.
 //   - A GitHub account belongs to the one person whose verified identity names
 //     its number, for as long as it does: the people directory's word if it
-//     has one, else the profile's, else that of the login.
+//     has one, else the profile's, else that of the login. Of several it is the
+//     only active one's.
 //
 // Nothing is matched through a third record, and nothing by name.
 //
@@ -100,7 +101,8 @@ type World struct {
 	Decisions map[snapshot.Short]Decision
 	// Known reports whether a person is in the vault already.
 	Known func(people.ID) bool
-	// Name turns a record's key into its id, for cases; it is called for few.
+	// Name turns a record's key into its id, for cases; it is called for few. The
+	// person of a record that was taken away in this run is the one who had it.
 	Name func(source int, r snapshot.Record) string
 }
 
@@ -152,7 +154,7 @@ type Result struct {
 
 // Run correlates one run.
 func Run(w World) Result {
-	c := &correlation{World: w, byPerson: map[people.ID]*Candidate{}, tables: make([][]snapshot.Record, len(w.Sources)), makes: map[snapshot.Short]people.ID{}}
+	c := &correlation{World: w, byPerson: map[people.ID]*Candidate{}, tables: make([][]snapshot.Record, len(w.Sources)), makes: map[snapshot.Short]people.ID{}, had: map[snapshot.Short]people.ID{}}
 	for i := range w.Sources {
 		c.advance(i)
 	}
@@ -201,6 +203,7 @@ type correlation struct {
 	World
 	tables   [][]snapshot.Record // in the order of sources, each sorted by key
 	makes    map[snapshot.Short]people.ID
+	had      map[snapshot.Short]people.ID // whose the records were that this run took away
 	byPerson map[people.ID]*Candidate
 	cases    []people.Case
 }
@@ -229,6 +232,9 @@ func (c *correlation) withdraw(id people.ID, source int) {
 func (c *correlation) undecided(i int, r snapshot.Record, kind, reason, resolve string, who ...people.ID) {
 	name := ""
 	if c.Name != nil {
+		if r.Person.IsZero() {
+			r.Person = c.had[r.Key]
+		}
 		name = c.Name(i, r)
 	}
 	c.cases = append(c.cases, people.Case{Kind: kind, Publisher: c.Sources[i].Publisher, Record: name, People: ids(who...), Reason: reason, Resolve: resolve})

@@ -11,6 +11,7 @@ import (
 // lose takes a record from the person to whom it is linked.
 func (c *correlation) lose(i, k int) {
 	r := &c.tables[i][k]
+	c.had[r.Key] = r.Person
 	c.withdraw(r.Person, i)
 	c.touch(r.Person, Link{Source: i, Record: *r, Lost: true})
 	r.Person, r.State, r.Since, r.Due, r.Regressed = people.ID{}, snapshot.Present, 0, 0, false
@@ -232,6 +233,7 @@ func (c *correlation) logins(i int) {
 				}
 				c.withdraw(h.Person, i) // its place is taken
 				o := &table[other]
+				c.had[o.Key] = o.Person
 				o.Person, o.State, o.Since, o.Due = people.ID{}, snapshot.Present, 0, 0
 			}
 			linked[h.Person] = k
@@ -248,10 +250,14 @@ func (c *correlation) logins(i int) {
 				continue // absent, and its place is taken
 			}
 		}
-		switch h, held := holder(r); {
+		h, held := holder(r)
+		if id := c.had[r.Key]; !id.IsZero() {
+			h, held = Holder{id, true}, true
+		}
+		switch {
 		case held && c.apart(r, h.Person):
 			c.undecided(i, r, "kept_apart", keptApart, "nothing, or link it to somebody else (cis link)", h.Person)
-		case held && r.Length > 0:
+		case held:
 			c.undecided(i, r, "second_login", "the record is of a login that the person had formerly, and has the record of another one", "remove the earlier login in the source", h.Person)
 		case r.Length == 0:
 			c.undecided(i, r, "unattached", notRead, "nothing: the next run reads it")
@@ -364,10 +370,20 @@ func (c *correlation) accounts(i int) {
 			whose[key] = append(whose[key], id)
 		}
 	}
+	inactive := func(id people.ID) bool { r, ok := c.Rows.Find(id); return ok && !r.Active }
+	for key, who := range whose { // somebody who came in by another login before may still name it
+		if here := slices.DeleteFunc(slices.Clone(who), inactive); len(here) == 1 {
+			whose[key] = here
+		}
+	}
 	table := c.tables[i]
 	for k := range table {
 		r := table[k]
-		if d, ok := c.Decisions[r.Key]; !r.Person.IsZero() && names[r.Person] != r.Key && !(ok && !d.Apart) {
+		d, decided := c.Decisions[r.Key]
+		if r.Person.IsZero() || decided && !d.Apart {
+			continue
+		}
+		if who := whose[r.Key]; !slices.Contains(who, r.Person) {
 			c.lose(i, k)
 		}
 	}

@@ -7,8 +7,8 @@
 //
 //   - A map with several owners (usernames) is composed: each source replaces
 //     its own keys and nobody else's, and cis signs the whole. A key that
-//     several publishers may own goes when all of them are heard and none
-//     claims it.
+//     several publishers may own goes when the updater, if it is one of them,
+//     or else all of them are heard, and none claims it.
 //   - A value that is there is changed only by the attribute's updater; failing
 //     a claim of theirs, by a proof: an identity fact that the linked record
 //     itself shows (its DN, its uid, its node id), which cis signs. The user_id
@@ -407,7 +407,11 @@ func (m *merger) compose(d Decision, attr *catalogue.Attribute, cur people.Attri
 	owners := slices.Concat([]people.Publisher{attr.Update}, attr.Create, slices.Sorted(maps.Keys(attr.Keys)))
 	stays := func(e people.Entry) bool {
 		mine := func(p people.Publisher) bool { return attr.Owns(p, e.Key) }
-		silent := func(p people.Publisher) bool { _, heard := m.claim(p, attr); return !heard && mine(p) }
+		heard := func(p people.Publisher) bool { _, ok := m.claim(p, attr); return ok }
+		if mine(attr.Update) && heard(attr.Update) {
+			return false // unless somebody claims it now
+		}
+		silent := func(p people.Publisher) bool { return mine(p) && !heard(p) }
 		return slices.ContainsFunc(owners, silent) || !slices.ContainsFunc(owners, mine)
 	}
 	entries := slices.DeleteFunc(slices.Clone(cur.Value.Entries()), func(e people.Entry) bool { return !stays(e) })
@@ -445,7 +449,7 @@ func (m *merger) classify(d Decision) people.Class {
 	case d.Path == people.Active && d.Old.Value.True():
 		return people.Deactivate
 	case !d.New.Value.IsEmpty() && !d.Old.Value.IsNull() && !slices.Contains(m.First, d.Source) &&
-		(d.Rule == RuleProof || d.Path == people.UserID || d.Path == people.PrimaryEmail):
+		(d.Rule == RuleProof && d.Source == people.LDAP || d.Path == people.UserID || d.Path == people.PrimaryEmail):
 		return people.Relink
 	case d.New.Value.IsEmpty() && !d.Old.Value.IsEmpty():
 		return people.Clear

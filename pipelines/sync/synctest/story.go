@@ -410,7 +410,10 @@ func (w *World) refresh(ctx context.Context, asked string, at time.Time) ([]byte
 			continue // what came of it the last time
 		}
 		j := w.Job
-		j.Clock = at
+		j.Clock, j.Sources = at, slices.Clone(j.Sources)
+		for i := range j.Sources {
+			j.Sources[i].Idle = false
+		}
 		userID := strings.TrimSpace(line)
 		fmt.Fprintln(&out, userID)
 		r, err := sync.Refresh(ctx, j, w.Options, people.ID{}, userID)
