@@ -126,7 +126,7 @@ func (c *correlation) anchor(i int) {
 		switch {
 		case holders[r.UserID] > 1:
 			c.undecided(i, *r, "shared_user_id", "several records of the source have the same uid; none of the new ones was used", giveEach, h.Person)
-		case held && c.apart(*r, id):
+		case c.apart(*r, id):
 			c.undecided(i, *r, "kept_apart", keptApart, "give the record a uid of its own, or link it (cis link)", id)
 		case held && (taken || h.Former), !held && c.Known(id):
 			c.undecided(i, *r, "recycled_user_id", "a new record has the uid of somebody who has another record, or who had that uid formerly",
@@ -217,7 +217,7 @@ func (c *correlation) logins(i int) {
 				continue
 			}
 			if !held {
-				if id := c.makes[r.Key]; !id.IsZero() {
+				if id := c.makes[r.Key]; !id.IsZero() && !c.apart(*r, id) {
 					linked[id] = k
 					c.attach(i, k, id)
 				}
