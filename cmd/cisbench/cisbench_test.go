@@ -37,13 +37,16 @@ func TestFloor(t *testing.T) {
 	if n, err := readReport(strings.NewReader(workers)); n != 2 || err != nil {
 		t.Errorf("report: %d rows, %v", n, err)
 	}
+	if n, err := readLines(strings.NewReader("{}\nwrong\n{\"a\": 1}\n")); n != 2 || err != nil {
+		t.Errorf("lines: %d values, %v", n, err)
+	}
 	dir := t.TempDir()
-	for name, text := range map[string]string{"people": ldif, "workers": workers, "payloads": "10 2\n3000 5\n"} {
+	for name, text := range map[string]string{"more.json": "{\n}", "people": ldif, "workers": workers, "payloads": "10 2\n3000 5\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := floor([]string{"--ldif", filepath.Join(dir, "people"), "--report", filepath.Join(dir, "workers"), "--payloads", filepath.Join(dir, "payloads")}); err != nil {
+	if err := floor([]string{"--ldif", filepath.Join(dir, "people"), "--report", filepath.Join(dir, "workers"), "--payloads", filepath.Join(dir, "payloads"), filepath.Join(dir, "more.json")}); err != nil {
 		t.Error(err)
 	}
 }

@@ -183,6 +183,7 @@ func (c *company) floor(ctx context.Context, clock time.Time, rec record, runs i
 			args = append(args, "--key", c.path("floor.key"))
 		}
 	}
+	args = append(args, c.path("accounts.jsonl"), c.path("directory.jsonl"), c.path("github.json"))
 	var costs []cost
 	for range runs {
 		took, err := execute(ctx, nil, nil, c.self, args...)

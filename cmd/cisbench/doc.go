@@ -12,7 +12,7 @@
 // # The floor
 //
 // The floor is a process of its own that does what no program for the task
-// can leave out, and nothing else: it parses the same two files with a minimum
+// can leave out, and nothing else: it parses the same five files with a minimum
 // of code and signs as many payloads of the same sizes as cis signed, with the
 // same algorithm, on all processors. It stores, compares and checks nothing.
 // What cis costs beyond it is the price of everything else.

@@ -37,16 +37,26 @@ func floor(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	var entries, rows int
-	var errs [2]error
-	var both sync.WaitGroup
-	both.Go(func() { entries, errs[0] = parse(*ldif, readLDIF) })
-	both.Go(func() { rows, errs[1] = parse(*report, readReport) })
-	both.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
+	files := append([]string{*ldif, *report}, flags.Args()...) // those after the flags hold JSON
+	counts, errs := make([]int, len(files)), make([]error, len(files))
+	var all sync.WaitGroup
+	for i, name := range files {
+		read := readValue
+		switch {
+		case i == 0:
+			read = readLDIF
+		case i == 1:
+			read = readReport
+		case strings.HasSuffix(name, ".jsonl"):
+			read = readLines
+		}
+		all.Go(func() { counts[i], errs[i] = parse(name, read) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if entries == 0 || rows == 0 {
+	if slices.Contains(counts, 0) {
 		return errors.New("floor: an empty file")
 	}
 	if *list == "" {
@@ -134,6 +144,25 @@ func readReport(r io.Reader) (rows int, err error) {
 		}
 	}
 	return rows, nil
+}
+
+// readLines decodes a JSON value a line, and counts them. What is wrong on
+// purpose is not the floor's business.
+func readLines(r io.Reader) (values int, err error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		v := map[string]any{}
+		if json.Unmarshal(lines.Bytes(), &v) == nil {
+			values++
+		}
+	}
+	return values, lines.Err()
+}
+
+// readValue decodes one JSON value.
+func readValue(r io.Reader) (values int, err error) {
+	return 1, json.NewDecoder(r).Decode(&map[string]any{})
 }
 
 // signer returns what signs a payload.
