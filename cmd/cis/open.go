@@ -375,6 +375,9 @@ type memory struct{ at surroundings }
 func (m memory) name() string { return "sources/" + m.at.Name + ".memory" }
 
 func (m memory) Load(ctx context.Context) ([]byte, error) {
+	if _, err := os.Stat(strings.TrimPrefix(m.at.Blobs, "dir:")); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // and a dry run makes no folder
+	}
 	blobs, err := openBlobs(m.at.Blobs)
 	if err != nil {
 		return nil, err

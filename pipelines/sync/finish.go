@@ -54,7 +54,11 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 	defer world.Close()
 	next := snapshots.Manifest{Form: snapshots.Form, Run: e.Run, Base: e.Base, Clock: e.Clock, VaultTime: p.Correlated.VaultTime,
 		Catalogue: p.Catalogue, Segments: slices.Clone(world.Manifest.Segments), People: world.Manifest.People}
-	lists, err := p.lists(ctx, e)
+	base, err := world.Lists(ctx)
+	if err != nil {
+		return out, err
+	}
+	lists, err := p.lists(ctx, e, base)
 	if err != nil {
 		return out, err
 	}
@@ -116,10 +120,6 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 		lists.Upcoming = append(lists.Upcoming, waiting...)
 	}
 	order(&lists)
-	base, err := world.Lists(ctx)
-	if err != nil {
-		return out, err
-	}
 	date(&lists, base, e.Clock) // of cases that only the application found
 	out.Cases, out.Upcoming = int64(len(lists.Cases)), int64(len(lists.Upcoming))
 	next.Lists = e.snapshotFile("lists.json")
@@ -138,31 +138,26 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 
 // lists are what correlation and merging found. What merging found in an
 // earlier run about somebody whom this one did not look at stands.
-func (p *Plan) lists(ctx context.Context, e *env) (snapshots.Lists, error) {
+func (p *Plan) lists(ctx context.Context, e *env, base snapshots.Lists) (snapshots.Lists, error) {
 	lists := p.Correlated.Lists
-	looked := map[people.ID]bool{}
 	for _, part := range p.Parts {
 		lists.Cases = append(lists.Cases, part.Cases...)
+	}
+	stands := slices.DeleteFunc(slices.Clone(base.Cases), func(k people.Case) bool { return k.Kind != foreignSignature })
+	if len(stands) == 0 {
+		return lists, nil
+	}
+	for _, part := range p.Parts {
 		list, err := e.readCandidates(ctx, part.Part)
 		if err != nil {
 			return lists, err
 		}
 		for _, c := range list {
-			looked[c.Person] = true
+			stands = slices.DeleteFunc(stands, func(k people.Case) bool { return k.People[0] == c.Person })
 		}
 	}
-	world, err := e.world(ctx)
-	if err != nil {
-		return lists, err
-	}
-	defer world.Close()
-	base, err := world.Lists(ctx)
-	for _, k := range base.Cases {
-		if k.Kind == foreignSignature && !looked[k.People[0]] {
-			lists.Cases = append(lists.Cases, k)
-		}
-	}
-	return lists, err
+	lists.Cases = append(lists.Cases, stands...)
+	return lists, nil
 }
 
 // finishSource writes a source's next tables, or names those of the base if

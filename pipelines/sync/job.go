@@ -4,6 +4,12 @@
 //	extract -> correlate -> propose -> seal        (a plan: nothing is written to people)
 //	apply -> finish                                (signed profiles, and the next snapshot)
 //
+// A run begins by writing down whom it must look at whatever the sources show:
+// who was written since the base snapshot, and what humans decided about
+// records. A refresh of one person ([Refresh]) needs neither graph nor lease: it
+// asks the sources that can find one person, and the next run sees that the
+// person moved.
+//
 // What flows through a graph are references to blobs, never records: an
 // extract spills what changed, correlate works on fixed-width tables, propose
 // and apply each take one part of the candidates. Cost follows change: an

@@ -176,7 +176,7 @@ type Certificate struct {
 type Rejection struct {
 	Source    string    `json:"source"`
 	Publisher Publisher `json:"publisher"`
-	Stage     string    `json:"stage"` // read, observe, extract, plan, apply
+	Stage     string    `json:"stage"` // read, observe, verify, extract, plan, apply
 	Record    string    `json:"record,omitzero"`
 	Place     string    `json:"place,omitzero"`
 	Attribute Path      `json:"attribute,omitzero"` // "" sets aside the whole record

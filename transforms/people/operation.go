@@ -119,6 +119,6 @@ type Revision struct {
 // A Cause says which run, or which door and caller, made a write.
 type Cause struct {
 	Run    string `json:"run,omitzero"`
-	Door   string `json:"door"` // sync, import
+	Door   string `json:"door"` // sync, refresh, import
 	Reason string `json:"reason,omitzero"`
 }
