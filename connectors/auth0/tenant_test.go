@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -109,9 +110,26 @@ func TestSuite(t *testing.T) {
 		}
 		t.Run(way, func(t *testing.T) {
 			t.Parallel() // most of it is waiting for servers that stall
+			var repeated func(*testing.T) connectors.Source
+			if more, ok := map[string][2]string{auth0.Page: {`"total":3`, `"total":150`}, auth0.Checkpoint: {`]}`, `],"next":"again"}`}}[way]; ok {
+				repeated = fault(auth0test.WithUsers(func(w http.ResponseWriter, r *http.Request, well http.Handler) {
+					q := r.URL.Query()
+					q.Del("from")
+					if q.Has("page") {
+						q.Set("page", "0")
+					}
+					r.URL.RawQuery = q.Encode()
+					page := httptest.NewRecorder()
+					well.ServeHTTP(page, r)
+					body := page.Body.String()
+					at := strings.LastIndex(body, more[0])
+					w.Header().Set("Content-Type", "application/json")
+					io.WriteString(w, body[:at]+more[1]+body[at+len(more[0]):])
+				}))
+			}
 			connectortest.Run(t, connectortest.Config{
 				Good:   tenant(func(*testing.T, *auth0test.Tenant, *auth0.Config) {}),
-				People: 3,
+				People: 3, Repeated: repeated,
 				Malformed: tenant(func(_ *testing.T, s *auth0test.Tenant, _ *auth0.Config) {
 					putMalformed(s)
 					s.PutJSON("github|6", badAttributes)

@@ -42,6 +42,8 @@ type Config struct {
 	Broken func(t *testing.T) connectors.Source
 	// Truncated ends too early, and otherwise as if all were well.
 	Truncated func(t *testing.T) connectors.Source
+	// Repeated shows a page twice, as if it were the next one.
+	Repeated func(t *testing.T) connectors.Source
 	// Stalled never answers, or not to the end. The source has a timeout of
 	// at most some seconds.
 	Stalled func(t *testing.T) connectors.Source
@@ -100,6 +102,7 @@ func Run(t *testing.T, c Config) {
 	check("out fails on rejection", c.Malformed, outFailsOnRejection)
 	check("failure in mid-read", c.Broken, incomplete)
 	check("truncated", c.Truncated, incomplete)
+	check("repeated page", c.Repeated, incomplete)
 	check("stalled", c.Stalled, incomplete)
 	check("redirected", c.Redirected, incomplete)
 	check("refused", c.Refused, incomplete)

@@ -161,6 +161,7 @@ func TestSuiteHTTPS(t *testing.T) {
 		}),
 		Broken:    fault(directorytest.Broken),
 		Truncated: fault(directorytest.Truncated),
+		Repeated:  fault(directorytest.RepeatedToken),
 		Stalled:   fault(directorytest.Stalled),
 		Empty: with(func(srv *directorytest.Server, _ *Config) {
 			for _, id := range []string{ada, bob, eve} {

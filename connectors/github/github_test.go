@@ -207,6 +207,11 @@ func TestSuiteAPI(t *testing.T) {
 		Truncated: with(func(_ *testing.T, srv *githubtest.Server, _ *Config) {
 			change(srv, "Labs/members", func(_ *http.Request, body []byte) []byte { return body[:len(body)-1] })
 		}),
+		Repeated: handled("/outside_collaborators", func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Link", "<https://"+r.Host+r.URL.Path+`?per_page=100>; rel="next"`)
+			io.WriteString(w, "[]")
+		}),
 		Stalled: with(func(_ *testing.T, srv *githubtest.Server, cfg *Config) {
 			cfg.Timeout = time.Second
 			srv.Wrap(func(http.Handler) http.Handler {
