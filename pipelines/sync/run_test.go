@@ -32,6 +32,11 @@ func day(n int) time.Time { return time.Date(2026, 3, 2+n, 6, 0, 0, 0, time.UTC)
 // company writes the sources of a synthetic company's day.
 func company(t testing.TB, w *synctest.World, size, n int) {
 	t.Helper()
+	for _, file := range []string{synctest.AccountsFile, synctest.DirectoryFile, synctest.GitHubFile} {
+		if len(w.Job.Sources) < 5 {
+			w.AddSource(file)
+		}
+	}
 	if _, err := synth.Write(context.Background(), w.Dir, synth.Options{People: size, Seed: 7, Day: n}); err != nil {
 		t.Fatal(err)
 	}

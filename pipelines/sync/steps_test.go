@@ -165,7 +165,7 @@ func TestShuffles(t *testing.T) {
 				for _, c := range res.Metrics().AllMetrics().PCols() {
 					m := c.Committed
 					passed += m.ElementCount
-					if m.ElementCount > 4 || m.SampledByteSize.Max > 1<<10 {
+					if m.ElementCount > 6 || m.SampledByteSize.Max > 1<<10 {
 						t.Errorf("%d elements of at most %d bytes passed through %v", m.ElementCount, m.SampledByteSize.Max, c.Key)
 					}
 				}
