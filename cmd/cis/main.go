@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -37,7 +38,7 @@ func main() {
 // work makes the process a worker of a Beam runner, which starts it with
 // flags of its own. What a step needs comes with the step, as specs.
 func work() int {
-	p := &program{env: config.ParseEnv(os.Environ()), now: time.Now, random: rand.Reader}
+	p := &program{env: config.ParseEnv(os.Environ()), now: time.Now, random: rand.Reader, notes: new(sync.Mutex)}
 	p.useOpeners()
 	flag.Parse()
 	if err := beamrun.Init(nil); err != nil {
@@ -91,11 +92,12 @@ type program struct {
 	env            config.Env
 	now            func() time.Time
 	random         io.Reader
+	notes          *sync.Mutex // sources that are read at the same time may wait at the same time
 }
 
 // run runs one command and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, env: config.ParseEnv(environ), now: time.Now, random: rand.Reader}
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, env: config.ParseEnv(environ), now: time.Now, random: rand.Reader, notes: new(sync.Mutex)}
 	code := exitDone
 	if len(args) == 0 {
 		args, stdout, code = []string{"--help"}, stderr, exitUsage

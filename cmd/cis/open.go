@@ -312,6 +312,8 @@ func (p *program) secretOf(s config.Secret) func(context.Context) (string, error
 func (p *program) noteOf(source string) func(string) {
 	return func(text string) {
 		if p.stderr != nil {
+			p.notes.Lock()
+			defer p.notes.Unlock()
 			fmt.Fprintf(p.stderr, "%s: %s\n", source, text)
 		}
 	}

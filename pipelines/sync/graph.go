@@ -6,6 +6,7 @@ import (
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+	"golang.org/x/sync/errgroup"
 
 	"example.org/cis/pipelines/snapshots"
 )
@@ -29,9 +30,12 @@ func BuildPlan(s beam.Scope, j Job) error {
 	if err != nil {
 		return fmt.Errorf("sync: job: %w", err)
 	}
-	sources := make([]int, len(j.Sources))
-	for i := range sources {
-		sources[i] = i
+	sources := []int{everySource}
+	if !j.Together {
+		sources = make([]int, len(j.Sources))
+		for i := range sources {
+			sources[i] = i
+		}
 	}
 	extracts := beam.ParDo(s.Scope("extract"), &extractFn{job}, beam.CreateList(s, sources))
 	parts := beam.ParDo(s.Scope("correlate"), &correlateFn{job}, beam.Impulse(s), beam.SideInput{Input: extracts})
@@ -95,15 +99,37 @@ func collect[T any](in func(*[]byte) bool) (list []T, err error) {
 	return list, nil
 }
 
+// everySource stands for all sources of a job.
+const everySource = -1
+
 type extractFn struct{ Job []byte }
 
 func (f *extractFn) ProcessElement(ctx context.Context, source int, out func([]byte)) error {
 	return step(ctx, f.Job, func(e *env) error {
-		x, err := extract(ctx, e, source)
-		if err != nil {
+		if source != everySource {
+			x, err := extract(ctx, e, source)
+			if err != nil {
+				return err
+			}
+			return emit(out, x)
+		}
+		all := make([]extracted, len(e.Sources))
+		g, gctx := errgroup.WithContext(ctx)
+		for i := range all {
+			g.Go(func() (err error) {
+				all[i], err = extract(gctx, e, i)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
 			return err
 		}
-		return emit(out, x)
+		for _, x := range all {
+			if err := emit(out, x); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -81,6 +81,9 @@ type Job struct {
 	FirstLoad bool        `json:"first_load,omitzero"`
 	Reason    string      `json:"reason,omitzero"`
 	Fence     sinks.Fence `json:"fence"`
+	// Together reads all sources in one step, at the same time: for a runner in
+	// this process, which would read them one after the other.
+	Together bool `json:"together,omitzero"`
 	// PartSize is how many people one part of a plan has; 0 is 1000.
 	PartSize int `json:"part_size,omitzero"`
 }

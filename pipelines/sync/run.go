@@ -243,6 +243,7 @@ var ErrKeys = errors.New("sync: signing keys are missing")
 // plan runs the first graph and puts what it found into the record.
 func (r *runner) plan(ctx context.Context, rec *Record) error {
 	r.o.Progress("reading the sources", 0, -1)
+	r.job.Together = r.o.Runner == "direct"
 	e, err := open(ctx, r.job)
 	if err != nil {
 		return err
