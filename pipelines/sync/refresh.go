@@ -295,24 +295,35 @@ func (r *refresh) byHand(p people.Publisher, record string, who people.ID) bool 
 	})
 }
 
-// key is what a source is asked for.
-func (r *refresh) key(p people.Publisher, in *merge.Input, userID string) (people.Key, error) {
-	for _, l := range r.links {
-		if l.Publisher == p && l.Person == in.ID && !l.Apart {
-			return people.Key{Scheme: people.ByRecord(p), Value: l.Record}, nil
+// keys are what a source is asked for, until it has one of them: of a login, the
+// current one and then the one that is known.
+func (r *refresh) keys(p people.Publisher, in *merge.Input, userID string) (keys []people.Key, err error) {
+	add := func(k people.Key) {
+		if k.Value != "" && !slices.ContainsFunc(keys, func(x people.Key) bool { return x.Value == k.Value }) {
+			keys = append(keys, k)
 		}
 	}
-	if o := in.Evidence.Find(p); o != nil {
-		return people.Key{Scheme: people.ByRecord(p), Value: o.Record}, nil
+	known := in.Evidence.Find(p)
+	for _, l := range r.links {
+		if l.Publisher == p && l.Person == in.ID && !l.Apart {
+			add(people.Key{Scheme: people.ByRecord(p), Value: l.Record})
+			return keys, nil
+		}
 	}
-	switch p {
-	case people.LDAP, people.AccessProvider, people.Directory:
-		return people.Key{Scheme: people.ByUserID, Value: userID}, nil
-	case people.GitHub:
+	switch {
+	case p == people.AccessProvider || p == people.Directory || p == people.LDAP && known == nil:
+		add(people.Key{Scheme: people.ByUserID, Value: userID})
+	case p == people.GitHub && known == nil:
 		id, err := r.account(*in)
-		return people.Key{Scheme: people.ByRecord(p), Value: id}, err
+		if err != nil {
+			return nil, err
+		}
+		add(people.Key{Scheme: people.ByRecord(p), Value: id})
 	}
-	return people.Key{}, nil
+	if known != nil {
+		add(people.Key{Scheme: people.ByRecord(p), Value: known.Record})
+	}
+	return keys, nil
 }
 
 // read asks one source and takes its record into the evidence.
@@ -334,15 +345,19 @@ func (r *refresh) read(ctx context.Context, i int, in *merge.Input, userID strin
 			say(CannotAsk, "")
 			return false, nil
 		}
-		key, err := r.key(src.Publisher, in, userID)
+		keys, err := r.keys(src.Publisher, in, userID)
 		if err != nil {
 			return false, err
 		}
-		if key.Value == "" {
+		if len(keys) == 0 {
 			say(NoKey, "")
 			return false, nil
 		}
-		o, err = finder.Find(ctx, key)
+		for _, key := range keys {
+			if o, err = finder.Find(ctx, key); !errors.Is(err, connectors.ErrNotFound) {
+				break
+			}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return false, ctx.Err()
