@@ -269,7 +269,7 @@ func (p *program) showExplanation(w io.Writer, x explanation) error {
 		if a.Since != nil {
 			since, rule = day(a.Since.RecordedAt), a.Since.Rule
 		}
-		t.Row(string(a.Path), valueText(a.Content.Value), whose(a), rule, since, a.Signature.cell())
+		t.Row(string(a.Path), clip(valueText(a.Content.Value), 36), whose(a), rule, since, a.Signature.cell())
 	}
 	fmt.Fprintln(w)
 	if _, err := t.WriteTo(w); err != nil {
@@ -329,6 +329,14 @@ func (p *program) showWho(w io.Writer, x explanation) {
 	for _, d := range x.Apart {
 		fmt.Fprintf(w, "\nThe record %s of %s was kept apart by %s on %s: %s\n", show.Clean(d.Record), d.Publisher, show.Clean(d.By), day(d.At), show.Clean(d.Reason))
 	}
+}
+
+// clip shortens text where a line has much to say.
+func clip(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
 }
 
 // whose is whose word a value is; of a composed map all that have keys in it.
