@@ -352,7 +352,7 @@ func (a *application) settle(now, planned people.Evidence, done []people.Operati
 	for _, o := range done {
 		for _, ch := range o.Changes {
 			touched[ch.Path] = true
-			if ch.Path == people.UserID && !ch.Old.Value.IsNull() {
+			if ch.Path == people.UserID && !ch.Old.Value.IsNull() && !ch.New.Value.Equal(ch.Old.Value) {
 				now.Former = former(now.Former, ch.Old.Value.Text(), ch.New.Value.Text())
 			}
 		}

@@ -294,7 +294,7 @@ func (e *env) merge(ctx context.Context, prop *people.Proposal, in merge.Input) 
 	prop.Evidence = in.Evidence
 	prop.Evidence.Cleared = marks
 	for _, d := range decisions {
-		if d.Path == people.UserID && !d.Old.Value.IsNull() {
+		if d.Path == people.UserID && !d.Old.Value.IsNull() && !d.New.Value.Equal(d.Old.Value) {
 			prop.Evidence.Former = former(prop.Evidence.Former, d.Old.Value.Text(), d.New.Value.Text())
 			prop.Noted = true
 		}

@@ -225,7 +225,18 @@ func (s *Story) Run(t testing.TB) (told []byte) {
 			out.Files = append(out.Files, txtar.File{Name: day + "/find", Data: found})
 		}
 		slices.SortFunc(now, func(a, b Person) int { return strings.Compare(uid(a.Profile), uid(b.Profile)) })
+		held := map[people.Key]bool{}
 		for _, p := range now {
+			if slices.Contains(p.Evidence.Former, p.Profile.Value(people.UserID).Text()) {
+				t.Errorf("%s: %s had formerly the user_id that they have", day, uid(p.Profile))
+			}
+			for _, o := range p.Evidence.Observations {
+				key := people.Key{Scheme: people.ByRecord(o.Publisher), Value: o.Record}
+				if held[key] {
+					t.Errorf("%s: two people have the record %s of %s", day, o.Record, o.Publisher)
+				}
+				held[key] = true
+			}
 			for _, f := range sign.Profile(w.Keys(t), p.Profile, sign.Policy{RequireBinding: true}) {
 				t.Errorf("%s: %s: %s: %v", day, uid(p.Profile), f.Path, f.Err)
 			}
@@ -479,14 +490,14 @@ func (w *World) profile(p Person) ([]byte, error) {
 		return nil, nil
 	}
 	type shown struct {
-		Value          people.Value `json:"value,omitzero"`
-		Values         people.Value `json:"values,omitzero"`
-		Display        *string      `json:"display"`
-		Verified       bool         `json:"verified"`
-		Classification string       `json:"classification"`
-		Created        string       `json:"created"`
-		LastModified   string       `json:"last_modified"`
-		SignedBy       string       `json:"signed_by"`
+		Value          jsontext.Value `json:"value,omitzero"`
+		Values         jsontext.Value `json:"values,omitzero"`
+		Display        *string        `json:"display"`
+		Verified       bool           `json:"verified"`
+		Classification string         `json:"classification"`
+		Created        string         `json:"created"`
+		LastModified   string         `json:"last_modified"`
+		SignedBy       string         `json:"signed_by"`
 	}
 	var b bytes.Buffer
 	line := func(key string, v any, end string) error {
@@ -526,9 +537,9 @@ func (w *World) profile(p Person) ([]byte, error) {
 		s := shown{Verified: n.Metadata.Verified, Classification: n.Metadata.Classification,
 			Created: n.Metadata.Created, LastModified: n.Metadata.LastModified, SignedBy: "nobody"}
 		if n.Value.Plural() {
-			s.Values = n.Value
+			s.Values = n.Value.AppendJSON(nil)
 		} else {
-			s.Value = n.Value
+			s.Value = n.Value.AppendJSON(nil)
 		}
 		if n.Metadata.Display != "" {
 			s.Display = &n.Metadata.Display
