@@ -94,28 +94,47 @@ func decompress(path string, f *os.File) (io.ReadCloser, error) {
 }
 
 // An xzReader reads xz streams that carry a check of what they hold: one
-// without could be damaged and look whole.
+// without could be damaged and look whole. It goes from stream to stream
+// itself, because the library would pass over the kind of one that is short.
 type xzReader struct{ *xz.Reader }
 
 var errUnchecked = errors.New("an xz stream without a check of its content is not read")
 
 func newXZ(r io.Reader) (*xzReader, error) {
 	z, err := xz.NewReader(r, maxDictionary)
-	if err == nil && z.CheckType == xz.CheckNone {
-		err = errUnchecked
+	if err != nil {
+		return nil, cutShort(err)
 	}
-	return &xzReader{z}, cutShort(err)
+	x := &xzReader{z}
+	return x, x.begin()
+}
+
+// begin begins a stream whose header has been read.
+func (z *xzReader) begin() error {
+	z.Multistream(false)
+	if z.CheckType == xz.CheckNone {
+		return errUnchecked
+	}
+	return nil
 }
 
 func (z *xzReader) Read(p []byte) (int, error) {
-	n, err := z.Reader.Read(p)
-	if z.CheckType == xz.CheckNone { // of a stream that follows another
-		return 0, errUnchecked
+	for {
+		n, err := z.Reader.Read(p)
+		if err != io.EOF {
+			return n, cutShort(err)
+		}
+		// The stream has ended, but the file only if there is no other.
+		if err = z.Reset(nil); err == io.EOF {
+			return n, io.EOF
+		}
+		if err == nil {
+			err = z.begin()
+		}
+		if n > 0 || err != nil {
+			return n, cutShort(err)
+		}
 	}
-	if err != io.EOF {
-		err = cutShort(err)
-	}
-	return n, err
 }
 
 // cutShort makes the library's word for an early end that of everybody.

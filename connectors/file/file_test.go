@@ -2,16 +2,21 @@ package file_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/mikelolasagasti/xz"
 
 	"example.org/cis/connectors/file"
 )
@@ -171,9 +176,91 @@ func TestOpenXZ(t *testing.T) {
 	if _, err := read(t, "people.ldif.xz", unchecked); err == nil {
 		t.Error("a stream without a check: no error")
 	}
-	if _, err := read(t, "people.ldif.xz", append(compressed(t, ".xz", []byte("one\n")), unchecked...)); err == nil {
+	one, two := compressed(t, ".xz", []byte("one\n")), compressed(t, ".xz", []byte("two\n"))
+	if _, err := read(t, "people.ldif.xz", slices.Concat(one, unchecked)); err == nil {
 		t.Error("a second stream without a check: no error")
 	}
+	if _, err := read(t, "people.ldif.xz", slices.Concat(one, unchecked, two)); err == nil {
+		t.Error("a stream without a check between two others: no error")
+	}
+	// Streams may be followed by zeros, four at a time.
+	if got, err := read(t, "people.ldif.xz", slices.Concat(one, make([]byte, 4), compressed(t, ".xz", nil), two, make([]byte, 8))); err != nil || string(got) != "one\ntwo\n" {
+		t.Errorf("streams with padding: got %q, %v", got, err)
+	}
+	for n := 1; n < 4; n++ {
+		if _, err := read(t, "people.ldif.xz", slices.Concat(one, make([]byte, n))); err == nil {
+			t.Errorf("%d bytes of padding: no error", n)
+		}
+	}
+	if _, err := read(t, "people.ldif.xz", slices.Concat(one, []byte("dn: o=com\n\n\n"))); err == nil {
+		t.Error("text after a stream: no error")
+	}
+}
+
+// A header may ask for more memory than anybody is given.
+func TestOpenXZDictionary(t *testing.T) {
+	whole := compressed(t, ".xz", []byte("one\n"))
+	// After the stream's header of 12 bytes, the block's: its size, flags, the
+	// filter's number and its properties' size, the dictionary's, zeros, CRC32.
+	block := whole[12:24]
+	block[4] = 40 // 4 GiB less a byte
+	binary.LittleEndian.PutUint32(block[8:], crc32.ChecksumIEEE(block[:8]))
+	if _, err := read(t, "people.ldif.xz", whole); !errors.Is(err, xz.ErrMemlimit) {
+		t.Errorf("a dictionary of 4 GiB: %v", err)
+	}
+}
+
+// FuzzOpen opens anything: what reads to its end does not without its last
+// byte, unless that stood where another stream might have begun.
+func FuzzOpen(f *testing.F) {
+	for i, name := range []string{"nothing", "one", "random", "unchecked"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name+".xz"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(2), b)
+		f.Add(uint8(2), append(b, b...))
+		var gz, zst bytes.Buffer
+		w := gzip.NewWriter(&gz)
+		w.Write(random(i * 50))
+		w.Close()
+		z, err := zstd.NewWriter(&zst)
+		if err != nil {
+			f.Fatal(err)
+		}
+		z.Write(random(i * 50))
+		z.Close()
+		f.Add(uint8(0), gz.Bytes())
+		f.Add(uint8(1), zst.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, b []byte) {
+		name := "x" + []string{".gz", ".zst", ".xz"}[kind%3]
+		if _, err := readSome(t, name, b); err != nil {
+			return
+		}
+		if _, err := readSome(t, name, b[:len(b)-1]); err == nil {
+			t.Error("whole without its last byte")
+		}
+	})
+}
+
+// readSome is read of at most a megabyte: the rest of more is dropped.
+func readSome(t *testing.T, name string, content []byte) (int64, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := file.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	n, err := io.CopyN(io.Discard, r, 1<<20)
+	if err == io.EOF {
+		return n, nil
+	}
+	return n, cmp.Or(err, errors.New("more than anybody reads here"))
 }
 
 // A small file that unfolds to a large one costs no memory.

@@ -41,6 +41,8 @@ type link struct {
 	Gone   bool   `json:"gone,omitzero"`
 	First  bool   `json:"first,omitzero"`
 	Lost   bool   `json:"lost,omitzero"`
+	// Recalled says that the observation is in the last of the payloads.
+	Recalled bool `json:"recalled,omitzero"`
 }
 
 // correlated is what the correlate step leaves for the others.
@@ -51,7 +53,8 @@ type correlated struct {
 	Empty     bool            `json:"empty,omitzero"` // nobody is in the vault
 	Active    int64           `json:"active"`
 	Lists     snapshots.Lists `json:"lists"`
-	// Payloads are the blobs that links of each source point into.
+	// Payloads are the blobs that links of each source point into; the last one
+	// has the observations that were recalled.
 	Payloads []payload `json:"payloads"`
 }
 
@@ -63,7 +66,7 @@ type payload struct {
 // correlateAll decides who belongs to whom and writes the candidates in parts.
 func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated, error) {
 	slices.SortFunc(extracts, func(a, b extracted) int { return a.Source - b.Source })
-	out := correlated{Extracts: extracts, Payloads: make([]payload, len(e.Sources))}
+	out := correlated{Extracts: extracts, Payloads: make([]payload, len(e.Sources)+1)}
 	world, err := e.world(ctx)
 	if err != nil {
 		return out, err
@@ -88,12 +91,12 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 		moved[id] = true
 	}
 
-	c := &correlation{e: e, world: world, payloads: out.Payloads, open: make([]sinks.Blob, len(e.Sources)), names: map[snapshot.Short]string{}}
+	c := &correlation{e: e, world: world, payloads: out.Payloads, open: make([]sinks.Blob, len(e.Sources)), names: map[snapshot.Short]string{}, recalled: map[snapshot.Short]link{}}
 	for _, k := range base.Cases {
 		c.names[e.hash.Record(k.Publisher, k.Record)] = k.Record
 	}
 	defer c.close()
-	w := correlate.World{Now: e.Clock, Rows: world.Rows, Holders: map[snapshot.Short]correlate.Holder{}, Decisions: e.decisions(known.Links), Name: c.name}
+	w := correlate.World{Now: e.Clock, Rows: world.Rows, Holders: map[snapshot.Short]correlate.Holder{}, Decisions: e.decisions(known.Links), Name: c.name, Recall: c.recall}
 	for _, x := range extracts {
 		s, set, err := c.load(ctx, x)
 		if err != nil {
@@ -143,7 +146,13 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 			return out, err
 		}
 	}
-	list, err := e.candidates(world, res.Candidates, moved)
+	if c.memory.Len() > 0 {
+		out.Payloads[len(e.Sources)] = payload{Name: e.recalledBlob()}
+		if err := snapshots.Write(ctx, e.work, e.recalledBlob(), c.memory.Bytes()); err != nil {
+			return out, err
+		}
+	}
+	list, err := e.candidates(world, res.Candidates, moved, c.recalled)
 	if err != nil {
 		return out, err
 	}
@@ -158,6 +167,8 @@ type correlation struct {
 	payloads []payload
 	open     []sinks.Blob
 	names    map[snapshot.Short]string // the records of earlier cases
+	recalled map[snapshot.Short]link   // where in memory they are
+	memory   bytes.Buffer
 	err      error
 }
 
@@ -328,16 +339,8 @@ func (c *correlation) name(i int, r snapshot.Record) string {
 	if name := c.names[r.Key]; name != "" {
 		return name
 	}
-	if r.Length == 0 && !r.Person.IsZero() { // what the person's profile stands on has it
-		s, err := c.e.store.Person(context.Background(), r.Person)
-		var evidence people.Evidence
-		if err == nil {
-			evidence, err = unpackEvidence(s.Observations)
-		}
-		if err != nil && !errors.Is(err, sinks.ErrNotFound) {
-			c.err = err
-		}
-		if o := evidence.Find(c.e.Sources[i].Publisher); o != nil {
+	if r.Length == 0 && !r.Person.IsZero() {
+		if o := c.stands(i, r.Person); o != nil {
 			return o.Record
 		}
 	}
@@ -349,6 +352,33 @@ func (c *correlation) name(i int, r snapshot.Record) string {
 		c.err = err
 	}
 	return o.Record
+}
+
+// stands returns the observation of a source that a person's profile stands
+// on, nil if there is none.
+func (c *correlation) stands(i int, who people.ID) *people.Observation {
+	s, err := c.e.store.Person(context.Background(), who)
+	var evidence people.Evidence
+	if err == nil {
+		evidence, err = unpackEvidence(s.Observations)
+	}
+	if err != nil && !errors.Is(err, sinks.ErrNotFound) {
+		c.err = err
+	}
+	return evidence.Find(c.e.Sources[i].Publisher)
+}
+
+// recall finds what a record says that was not read in the evidence of whoever
+// had it. It must be what the record said when it was last read.
+func (c *correlation) recall(i int, r snapshot.Record, from people.ID) bool {
+	o := c.stands(i, from)
+	if o == nil || o.Lifecycle == people.Gone || c.e.hash.Record(o.Publisher, o.Record) != r.Key || c.e.hash.Sum("record-content", o.AppendContent(nil)) != r.Hash {
+		return false
+	}
+	offset := c.memory.Len()
+	c.memory.Write(append(o.AppendJSON(nil), '\n'))
+	c.recalled[r.Key] = link{Offset: uint64(offset), Length: uint32(c.memory.Len() - offset)}
+	return true
 }
 
 // keep writes a source's next table, and the observations in it that attach
@@ -442,13 +472,19 @@ func caseKey(k people.Case) string {
 
 // candidates joins those whom a record concerns with those who moved, and
 // with everybody when the catalogue is another one.
-func (e *env) candidates(w *snapshots.World, touched []correlate.Candidate, moved map[people.ID]bool) ([]candidate, error) {
+func (e *env) candidates(w *snapshots.World, touched []correlate.Candidate, moved map[people.ID]bool, recalled map[snapshot.Short]link) ([]candidate, error) {
 	list := make([]candidate, 0, len(touched)+len(moved))
 	have := map[people.ID]bool{}
 	for _, t := range touched {
 		c := candidate{Person: t.Person, New: t.New, Reindex: moved[t.Person]}
 		for _, l := range t.Links {
-			c.Links = append(c.Links, link{l.Source, l.Record.Offset, l.Record.Length, l.Gone, l.First, l.Lost})
+			at := link{Offset: l.Record.Offset, Length: l.Record.Length}
+			if l.First && at.Length == 0 {
+				at = recalled[l.Record.Key]
+				at.Recalled = true
+			}
+			at.Source, at.Gone, at.First, at.Lost = l.Source, l.Gone, l.First, l.Lost
+			c.Links = append(c.Links, at)
 		}
 		have[t.Person] = true
 		list = append(list, c)

@@ -28,6 +28,7 @@ func (j Job) payloadBlob(i int) string    { return j.dir() + "extract-" + j.Sour
 func (j Job) setAsideBlob(i int) string   { return j.dir() + "extract-" + j.Sources[i].Name + ".aside" }
 func (j Job) nextRecords(i int) string    { return j.dir() + "next-" + j.Sources[i].Name + ".records" }
 func (j Job) nextWaiting(i int) string    { return j.dir() + "next-" + j.Sources[i].Name + ".waiting" }
+func (j Job) recalledBlob() string        { return j.dir() + "recalled.jsonl" }
 func (j Job) candidatesBlob(n int) string { return fmt.Sprintf("%scandidates-%04d.jsonl", j.dir(), n) }
 
 // aside is what an extract set aside.
@@ -159,8 +160,12 @@ func (x *extraction) Observation(o people.Observation) error {
 	d, decided := x.decisions[r.Key]
 	decided = decided && d.Apart == (d.Person == old.Person)
 	if known && old.Hash == r.Hash && !old.Person.IsZero() && old.State != snapshot.Gone && !x.moved[old.Person] && !decided {
-		x.seen = append(x.seen, r)
-		return nil
+		// An account goes with the identity that names it, which may be another
+		// person's today: then it is needed, unchanged as it is.
+		if r.Spare = o.Publisher == people.GitHub; !r.Spare {
+			x.seen = append(x.seen, r)
+			return nil
+		}
 	}
 	if correlate.Anchor(o.Publisher) && (!known || old.Person.IsZero()) {
 		id, _, err := normalize.ID(x.e.salt, userID)

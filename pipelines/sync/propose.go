@@ -227,7 +227,11 @@ func (p *proposer) person(ctx context.Context, c candidate, s sinks.Stored) (pro
 		if l.Length == 0 {
 			return prop, nil, fmt.Errorf("sync: %s: a record of %s was not kept", c.Person, e.Sources[l.Source].Name)
 		}
-		body, err := readPayload(p.payloads[l.Source], l.Offset, l.Length)
+		from := l.Source
+		if l.Recalled {
+			from = len(e.Sources)
+		}
+		body, err := readPayload(p.payloads[from], l.Offset, l.Length)
 		if err != nil {
 			return prop, nil, err
 		}

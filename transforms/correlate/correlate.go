@@ -75,7 +75,7 @@ type Source struct {
 	// Seen are the records of this run, sorted by key and unique. Of an
 	// anchor's record that belongs to nobody yet Person is the id it would
 	// make, zero otherwise. Length is 0 of those that were not kept because they
-	// are linked and unchanged.
+	// are linked and unchanged; such a one may be kept all the same (Spare).
 	Seen []snapshot.Record
 	// Withheld are keys of records that are there but were set aside: they
 	// count as present and keep their last good form. Sorted.
@@ -104,6 +104,11 @@ type World struct {
 	// Name turns a record's key into its id, for cases; it is called for few. The
 	// person of a record that was taken away in this run is the one who had it.
 	Name func(source int, r snapshot.Record) string
+	// Recall finds what an account said whose record was not read, because it
+	// says what it said, and which passes from one person to another: the profile
+	// of the former stands on it. It reports whether the record can be had; nil
+	// is never. Such a link has a record of Length 0.
+	Recall func(source int, r snapshot.Record, from people.ID) bool
 }
 
 // A Holder is who has a user_id, or had it and nobody has it now.
@@ -243,15 +248,7 @@ func (c *correlation) undecided(i int, r snapshot.Record, kind, reason, resolve 
 // forget drops the records that are not there and belong to nobody any more:
 // nothing follows from their absence.
 func (c *correlation) forget(i int) {
-	s := &c.Sources[i]
-	if !s.Complete {
-		return
-	}
-	c.tables[i] = slices.DeleteFunc(c.tables[i], func(r snapshot.Record) bool {
-		_, seen := slices.BinarySearchFunc(s.Seen, r.Key, func(x snapshot.Record, key snapshot.Short) int { return compare(x.Key, key) })
-		_, withheld := slices.BinarySearchFunc(s.Withheld, r.Key, compare)
-		return r.Person.IsZero() && !seen && !withheld
-	})
+	c.tables[i] = slices.DeleteFunc(c.tables[i], func(r snapshot.Record) bool { return r.Person.IsZero() && !c.there(i, r.Key) })
 }
 
 // advance moves one source's table on: changed, returned and given-up records
@@ -300,15 +297,15 @@ func (c *correlation) advance(source int) {
 			i++
 		}
 		r := s.Seen[k]
-		makes := r.Person
-		r.Person = people.ID{}
+		makes, spare := r.Person, r.Spare
+		r.Person, r.Spare = people.ID{}, false
 		if i < s.Prev.Len() && s.Prev.At(i).Key == r.Key {
 			old := s.Prev.At(i)
 			i++
 			r.State, r.Since, r.Due = snapshot.Present, 0, 0
 			r.Person = old.Person
 			r.Regressed = r.NotYet && (old.Regressed || !old.NotYet && !old.Person.IsZero())
-			if !old.Person.IsZero() && (r.Length > 0 || old.Hash != r.Hash || old.State == snapshot.Gone) {
+			if !old.Person.IsZero() && (r.Length > 0 && !spare || old.Hash != r.Hash || old.State == snapshot.Gone) {
 				tell(r, false)
 			}
 		}

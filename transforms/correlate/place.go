@@ -11,10 +11,27 @@ import (
 // lose takes a record from the person to whom it is linked.
 func (c *correlation) lose(i, k int) {
 	r := &c.tables[i][k]
-	c.had[r.Key] = r.Person
 	c.withdraw(r.Person, i)
 	c.touch(r.Person, Link{Source: i, Record: *r, Lost: true})
+	c.free(i, k)
+}
+
+// free makes a record nobody's. One that is not there is forgotten.
+func (c *correlation) free(i, k int) {
+	r := &c.tables[i][k]
+	c.had[r.Key] = r.Person
 	r.Person, r.State, r.Since, r.Due, r.Regressed = people.ID{}, snapshot.Present, 0, 0, false
+	if !c.there(i, r.Key) {
+		r.State = snapshot.Gone
+	}
+}
+
+// there reports whether a record is in its source, as far as that was read.
+func (c *correlation) there(i int, key snapshot.Short) bool {
+	s := &c.Sources[i]
+	_, seen := slices.BinarySearchFunc(s.Seen, key, func(x snapshot.Record, key snapshot.Short) int { return compare(x.Key, key) })
+	_, withheld := slices.BinarySearchFunc(s.Withheld, key, compare)
+	return seen || withheld || !s.Complete
 }
 
 // attach gives a record that belongs to nobody to a person.
@@ -43,13 +60,24 @@ func (c *correlation) apart(r snapshot.Record, id people.ID) bool {
 
 const (
 	keptApart   = "somebody said that the record is not that person's"
+	apartInLDAP = "give the record a uid of its own, or link it (cis link)"
 	unlinkFirst = "undo the link of one of them (cis unlink)"
 	notRead     = "the record was not read this time"
 )
 
-// decide carries out what humans said about records.
+// decide carries out what humans said about records: what is to be taken away
+// first, so that its place is free.
 func (c *correlation) decide() {
-	for _, key := range slices.SortedFunc(maps.Keys(c.Decisions), compare) {
+	keys := slices.SortedFunc(maps.Keys(c.Decisions), func(a, b snapshot.Short) int {
+		if x, y := c.Decisions[a].Apart, c.Decisions[b].Apart; x != y {
+			if x {
+				return -1
+			}
+			return 1
+		}
+		return compare(a, b)
+	})
+	for _, key := range keys {
 		d := c.Decisions[key]
 		for i := range c.tables {
 			k, found := slices.BinarySearchFunc(c.tables[i], key, func(r snapshot.Record, key snapshot.Short) int { return compare(r.Key, key) })
@@ -86,6 +114,11 @@ func (c *correlation) decide() {
 // anchor places the LDAP records that belong to nobody yet.
 func (c *correlation) anchor(i int) {
 	s, table := &c.Sources[i], c.tables[i]
+	for _, r := range table {
+		if was := c.had[r.Key]; r.Person.IsZero() && r.State == snapshot.Present && !was.IsZero() { // a human took it away; whom it would make is asked from the next run on
+			c.undecided(i, r, "kept_apart", keptApart, apartInLDAP, was)
+		}
+	}
 	if !s.Complete {
 		return
 	}
@@ -127,7 +160,7 @@ func (c *correlation) anchor(i int) {
 		case holders[r.UserID] > 1:
 			c.undecided(i, *r, "shared_user_id", "several records of the source have the same uid; none of the new ones was used", giveEach, h.Person)
 		case c.apart(*r, id):
-			c.undecided(i, *r, "kept_apart", keptApart, "give the record a uid of its own, or link it (cis link)", id)
+			c.undecided(i, *r, "kept_apart", keptApart, apartInLDAP, id)
 		case held && (taken || h.Former), !held && c.Known(id):
 			c.undecided(i, *r, "recycled_user_id", "a new record has the uid of somebody who has another record, or who had that uid formerly",
 				"say whether it is the same person (cis link), or give the record a uid of its own", id)
@@ -232,9 +265,7 @@ func (c *correlation) logins(i int) {
 					continue
 				}
 				c.withdraw(h.Person, i) // its place is taken
-				o := &table[other]
-				c.had[o.Key] = o.Person
-				o.Person, o.State, o.Since, o.Due = people.ID{}, snapshot.Present, 0, 0
+				c.free(i, other)
 			}
 			linked[h.Person] = k
 			c.attach(i, k, h.Person)
@@ -244,11 +275,6 @@ func (c *correlation) logins(i int) {
 		r := table[k]
 		if !r.Person.IsZero() || r.State != snapshot.Present {
 			continue
-		}
-		if old, ok := s.Prev.Find(r.Key); ok && !old.Person.IsZero() && s.Complete {
-			if _, seen := slices.BinarySearchFunc(s.Seen, r.Key, func(x snapshot.Record, key snapshot.Short) int { return compare(x.Key, key) }); !seen {
-				continue // absent, and its place is taken
-			}
 		}
 		h, held := holder(r)
 		if id := c.had[r.Key]; !id.IsZero() {
@@ -393,6 +419,7 @@ func (c *correlation) accounts(i int) {
 		if !r.Person.IsZero() || r.State != snapshot.Present {
 			continue
 		}
+		was := c.had[r.Key]
 		who := sorted(whose[r.Key])
 		resolve := "nothing, if it is nobody's who is known here; else let the person link the account in the people directory, or link it (cis link)"
 		if len(who) > 0 {
@@ -406,7 +433,7 @@ func (c *correlation) accounts(i int) {
 			reason = "several profiles have the same verified account"
 		case c.apart(r, who[0]):
 			reason, resolve = keptApart, "nothing, or link it to somebody else (cis link)"
-		case r.Length == 0:
+		case r.Length == 0 && (was.IsZero() || c.Recall == nil || !c.Recall(i, r, was)):
 			reason, resolve = notRead, "nothing: the next run reads it"
 		}
 		if _, taken := linked[append(who, people.ID{})[0]]; reason == "" && taken {

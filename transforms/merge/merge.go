@@ -104,37 +104,12 @@ func Merge(in Input) ([]Decision, []people.Cleared) {
 	if in.Stored == nil {
 		out = make([]Decision, 0, 32) // what a new person usually has
 	}
-	m := merger{in, Authority(&in.Evidence), in.Catalogue.Publishers()}
-	marks := slices.DeleteFunc(slices.Clone(in.Evidence.Cleared), func(c people.Cleared) bool { return slices.Contains(in.Withdrawn, c.Publisher) })
-	m.Evidence.Cleared = marks
+	m := newMerger(in)
+	marks := m.Evidence.Cleared
 	for i := range in.Catalogue.Attributes {
 		attr := &in.Catalogue.Attributes[i]
-		cur, ok := people.Attribute{}, false
-		if in.Stored != nil {
-			cur, ok = in.Stored.Find(attr.Path)
-		}
-		if !ok {
-			cur = in.Catalogue.Null(attr.Path)
-		}
-		stored := cur
-		from := m.withdrawn(attr, cur)
-		if from != "" {
-			cur = m.without(attr, cur, from)
-		}
-		d, ok := m.decide(attr, cur)
-		if ok && (d.Rule == RuleCreator || d.Rule == RuleIdentity) { // who may update or prove what is created need not wait for the next run
-			created := cur
-			created.Value, created.Metadata.Display, created.Metadata.Verified = d.New.Value, d.New.Display, d.New.Verified
-			if next, again := m.decide(attr, created); again && !next.New.Equal(d.New) {
-				next.Old = d.Old
-				d = next
-			}
-		}
-		if from != "" {
-			d, ok = m.giveBack(attr, stored, cur, from, d, ok), true
-		}
-		d, ok = m.edit(attr, stored, d, ok)
-		if !ok || d.New.Equal(d.Old) || d.New.Value.IsNull() && d.Old.Value.IsNull() {
+		d, ok := m.settle(attr)
+		if !ok || !d.changes() {
 			continue
 		}
 		d.Path = attr.Path
@@ -143,6 +118,51 @@ func Merge(in Input) ([]Decision, []people.Cleared) {
 		out = append(out, d)
 	}
 	return out, marks
+}
+
+func newMerger(in Input) *merger {
+	m := &merger{in, Authority(&in.Evidence), in.Catalogue.Publishers()}
+	m.Evidence.Cleared = slices.DeleteFunc(slices.Clone(in.Evidence.Cleared), func(c people.Cleared) bool { return slices.Contains(in.Withdrawn, c.Publisher) })
+	return m
+}
+
+// changes reports whether anything differs after the decision.
+func (d Decision) changes() bool {
+	return !d.New.Equal(d.Old) && !(d.New.Value.IsNull() && d.Old.Value.IsNull())
+}
+
+// stored returns the attribute as it stands, null if it does not.
+func (m *merger) stored(attr *catalogue.Attribute) people.Attribute {
+	if m.Stored != nil {
+		if a, ok := m.Stored.Find(attr.Path); ok {
+			return a
+		}
+	}
+	return attr.Null()
+}
+
+// settle decides one attribute. A decision that changes nothing names whose
+// word keeps it as it is.
+func (m *merger) settle(attr *catalogue.Attribute) (Decision, bool) {
+	stored := m.stored(attr)
+	cur := stored
+	from := m.withdrawn(attr, cur)
+	if from != "" {
+		cur = m.without(attr, cur, from)
+	}
+	d, ok := m.decide(attr, cur)
+	if ok && (d.Rule == RuleCreator || d.Rule == RuleIdentity) { // who may update or prove what is created need not wait for the next run
+		created := cur
+		created.Value, created.Metadata.Display, created.Metadata.Verified = d.New.Value, d.New.Display, d.New.Verified
+		if next, again := m.decide(attr, created); again && !next.New.Equal(d.New) {
+			next.Old = d.Old
+			d = next
+		}
+	}
+	if from != "" {
+		d, ok = m.giveBack(attr, stored, cur, from, d, ok), true
+	}
+	return m.edit(attr, stored, d, ok)
 }
 
 type merger struct {
@@ -400,11 +420,16 @@ func (m *merger) active(d Decision, cur people.Attribute) (Decision, bool) {
 	return d, !d.New.Value.IsNull()
 }
 
+// owners lists who may have keys in a composed map, the first word first.
+func owners(attr *catalogue.Attribute) []people.Publisher {
+	return slices.Concat([]people.Publisher{attr.Update}, attr.Create, slices.Sorted(maps.Keys(attr.Keys)))
+}
+
 // compose puts a map together in which every source has keys of its own. Of
 // several claims of one key the updater's counts, then the first of the create
 // list.
 func (m *merger) compose(d Decision, attr *catalogue.Attribute, cur people.Attribute) (Decision, bool) {
-	owners := slices.Concat([]people.Publisher{attr.Update}, attr.Create, slices.Sorted(maps.Keys(attr.Keys)))
+	owners := owners(attr)
 	stays := func(e people.Entry) bool {
 		mine := func(p people.Publisher) bool { return attr.Owns(p, e.Key) }
 		heard := func(p people.Publisher) bool { _, ok := m.claim(p, attr); return ok }
