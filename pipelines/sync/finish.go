@@ -143,7 +143,7 @@ func (p *Plan) lists(ctx context.Context, e *env, base snapshots.Lists) (snapsho
 	for _, part := range p.Parts {
 		lists.Cases = append(lists.Cases, part.Cases...)
 	}
-	stands := slices.DeleteFunc(slices.Clone(base.Cases), func(k people.Case) bool { return k.Kind != foreignSignature })
+	stands := slices.DeleteFunc(slices.Clone(base.Cases), func(k people.Case) bool { return k.Kind != foreignSignature && k.Kind != noAuthority })
 	if len(stands) == 0 {
 		return lists, nil
 	}

@@ -178,7 +178,11 @@ func (p *proposer) batch(ctx context.Context, batch []candidate) (out []byte, co
 	return out, counts, cases, nil
 }
 
-const foreignSignature = "foreign_signature"
+// The cases that only merging finds.
+const (
+	foreignSignature = "foreign_signature"
+	noAuthority      = "no_authority"
+)
 
 // foreign takes out of an observation what was signed for somebody else: a
 // record may carry another person's attributes and their uuid, so that only
@@ -246,6 +250,10 @@ func (p *proposer) person(ctx context.Context, c candidate, s sinks.Stored) (pro
 		if in.Username, err = e.username(&in.Evidence); err != nil {
 			return prop, nil, fmt.Errorf("sync: %s: %w", c.Person, err)
 		}
+	}
+	if in.Stored != nil && in.Stored.Value(people.Active).True() && merge.Authority(&in.Evidence) == "" {
+		cases = append(cases, people.Case{Kind: noAuthority, Publisher: people.CIS, People: []people.ID{c.Person}, FirstSeen: e.Clock,
+			Reason: "no source that may say whether the person is here has a record of them any more; they stay active", Resolve: "link a record of theirs (cis link)"})
 	}
 	err = e.merge(ctx, &prop, in)
 	return prop, cases, err

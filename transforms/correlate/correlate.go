@@ -104,10 +104,10 @@ type World struct {
 	// Name turns a record's key into its id, for cases; it is called for few. The
 	// person of a record that was taken away in this run is the one who had it.
 	Name func(source int, r snapshot.Record) string
-	// Recall finds what an account said whose record was not read, because it
-	// says what it said, and which passes from one person to another: the profile
-	// of the former stands on it. It reports whether the record can be had; nil
-	// is never. Such a link has a record of Length 0.
+	// Recall finds what a record says that passes from one person to another and
+	// was not read, because its source was not: the profile of the former stands
+	// on it. It reports whether the record can be had; nil is never. Such a link
+	// has a record of Length 0.
 	Recall func(source int, r snapshot.Record, from people.ID) bool
 }
 

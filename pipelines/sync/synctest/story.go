@@ -328,7 +328,7 @@ func (w *World) account(ctx context.Context, store sinks.Vault, rec sync.Record,
 		rest = append(rest, fmt.Sprintf("set aside: %s of %s %s, since %s: %s", what, r.Source, cmp.Or(r.Record, r.Place), date(r.FirstSeen), r.Reason))
 	}
 	for _, c := range lists.Cases {
-		line := fmt.Sprintf("undecided: %s, %s %s, since %s: %s", c.Kind, c.Publisher, c.Record, date(c.FirstSeen), c.Reason)
+		line := fmt.Sprintf("undecided: %s, %s, since %s: %s", c.Kind, strings.TrimSpace(string(c.Publisher)+" "+c.Record), date(c.FirstSeen), c.Reason)
 		for _, id := range c.People {
 			line += "; concerns " + name(id)
 		}
