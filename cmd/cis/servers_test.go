@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -23,10 +26,12 @@ import (
 // TestServers syncs five servers over their own protocols, configured as a user
 // writes it: OpenLDAP, a Workday report with OAuth 2.0, Auth0's export, pages of
 // the people directory, and GitHub, whose answers and questions are checked
-// against its description. Something changes in each; one is down; somebody new
-// is taken over at once; and no secret shows anywhere.
+// against its description. The profiles are those of the same company from
+// files. Something changes in each; one is down; somebody new is taken over at
+// once; and no secret shows anywhere.
 func TestServers(t *testing.T) {
-	directoryServer := ldaptest.Start(t, filepath.Join("..", "..", "connectors", "ldap", "testdata", "company.ldif"))
+	ldif := filepath.Join("..", "..", "connectors", "ldap", "testdata", "company.ldif")
+	directoryServer := ldaptest.Start(t, ldif)
 	const workdaySecret = "workday-s3cret"
 	report := `{"Report_Entry":[{"EmployeeID":"1","CurrentlyActive":"1","PrimaryWorkEmail":"ann@example.org","businessTitle":"Archer"}]}`
 	workday := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -45,11 +50,13 @@ func TestServers(t *testing.T) {
 	t.Cleanup(workday.Close)
 	tenant := auth0test.Start(t, auth0test.Login("ad|Mozilla-LDAP|ann", "ann@example.org").Named("Ann", "Archer"), auth0test.Login("github|14", "dana@example.net").Named("Dana", "Doe"))
 	profiles := directorytest.Start(t)
-	linked := func(pronouns string) {
-		profiles.Put("ad|Mozilla-LDAP|ann", directorytest.Profile("ad|Mozilla-LDAP|ann", directorytest.Said("pronouns", people.StringValue(pronouns)),
-			directorytest.Said("identities.github_id_v3", people.StringValue("12")), directorytest.Said("access_information.mozilliansorg", people.MapValue(people.Entry{Key: "nda"}))))
+	linked := func(pronouns string) []byte {
+		ann := directorytest.Profile("ad|Mozilla-LDAP|ann", directorytest.Said("pronouns", people.StringValue(pronouns)),
+			directorytest.Said("identities.github_id_v3", people.StringValue("12")), directorytest.Said("access_information.mozilliansorg", people.MapValue(people.Entry{Key: "nda"})))
+		profiles.Put("ad|Mozilla-LDAP|ann", ann)
+		return ann
 	}
-	linked("she/her")
+	ann := linked("she/her")
 	hub := githubtest.New(t, githubtest.Example(), nil)
 
 	dir := t.TempDir()
@@ -105,6 +112,7 @@ sources:
 	type outcome struct {
 		Writes     int64            `json:"vault_writes"`
 		Operations map[string]int64 `json:"operations"`
+		Held       map[string]int64 `json:"held"`
 		Sources    map[string]struct {
 			Complete bool
 			Rows     int64
@@ -127,6 +135,17 @@ sources:
 
 	cis(exitDone, "keys", "new", "--all", "--alg", "EdDSA")
 	cis(exitDone, "config", "check")
+
+	// A rehearsal asks them all and keeps nothing, not what GitHub is asked for
+	// again either.
+	if dry := sync(exitHeld, "2026-03-02T06:00:00Z", "--dry-run"); dry.Operations["create"]+dry.Held["create"] != 4 {
+		t.Errorf("a dry run: %+v", dry)
+	}
+	for _, name := range []string{"cis.db", "cis-blobs"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a dry run leaves %s: %v", name, err)
+		}
+	}
 	first := sync(exitDone, "2026-03-02T06:00:00Z", "--first-load", "--reason", "the first day")
 	for name, s := range first.Sources {
 		if !s.Complete || s.Rows == 0 {
@@ -140,6 +159,31 @@ sources:
 	holds("github|14", "access_information.github", "acme#outside")
 	holds("github|14", "first_name", "Dana")
 
+	// The same company from files, under the same keys.
+	fromFiles := filepath.Join(dir, "files.yaml")
+	head, _, _ := strings.Cut(yaml, "sources:\n")
+	company, err := filepath.Abs(ldif)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"files.yaml": strings.NewReplacer("cis.db", "files.db", "cis-blobs", "files-blobs").Replace(head) + "sources:\n" +
+			"  - {name: ldap, type: ldap, file: '" + company + "'}\n" +
+			"  - {name: hris, type: hris, file: report.json}\n  - {name: auth0, type: auth0, file: users.jsonl}\n" +
+			"  - {name: directory, type: directory, file: profiles.jsonl}\n  - {name: github, type: github, file: github.json}\n",
+		"report.json": report, "users.jsonl": string(tenant.Lines()), "profiles.jsonl": string(ann) + "\n", "github.json": string(hub.Dump("acme", "Labs")),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, _, stderr := try(t.Context(), "sync", "--config", fromFiles, "--now", "2026-03-02T06:00:00Z", "--first-load", "--reason", "the same day"); code != exitDone {
+		t.Fatalf("from files: %d, %s", code, stderr)
+	}
+	if _, want, _ := try(t.Context(), "dump", "--config", fromFiles); cis(exitDone, "dump") != want {
+		t.Errorf("from files the profiles are\n%s\nand from servers\n%s", want, cis(exitDone, "dump"))
+	}
+
 	// Nothing changed: nothing is written, and GitHub is asked for free.
 	before := hub.Counts()
 	if again := sync(exitDone, "2026-03-02T07:00:00Z"); again.Writes != 0 {
@@ -149,15 +193,29 @@ sources:
 		t.Errorf("an unchanged organisation was charged %d requests: %+v", after.Charged-before.Charged, after)
 	}
 
-	// Something in each, and the directory of LDAP is down.
+	// Something in each, and then LDAP is down.
 	linked("they/them")
 	hub.Change(func(w *githubtest.World) { w.User(12).Login = "robert" })
 	tenant.Put(auth0test.Login("ad|Mozilla-LDAP|ann", "ann@elsewhere.example").Named("Ann", "Archer"))
 	report = strings.ReplaceAll(report, "Archer", "Queen")
+	// A rehearsal says so, and leaves what is kept of GitHub as it is.
+	kept := filepath.Join(dir, "cis-blobs", "sources", "github.memory")
+	held, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dry := sync(exitDone, "2026-03-03T06:00:00Z", "--dry-run"); dry.Operations["update"]+dry.Operations["relink"] == 0 {
+		t.Errorf("a dry run: %+v", dry)
+	}
+	if now, err := os.ReadFile(kept); err != nil || !bytes.Equal(held, now) {
+		t.Errorf("a dry run changed what is kept of GitHub: %v", err)
+	}
 	directoryServer.Kill()
 	second := sync(exitHeld, "2026-03-03T06:00:00Z")
-	if s := second.Sources["ldap"]; s.Complete || s.Reason == "" || second.Operations["deactivate"] != 0 {
-		t.Errorf("with LDAP down: %+v", second)
+	for name, s := range second.Sources {
+		if down := name == "ldap"; s.Complete == down || (s.Reason != "") != down || second.Operations["deactivate"] != 0 {
+			t.Errorf("with LDAP down, %s: %+v", name, second)
+		}
 	}
 	holds("ann", "pronouns", "they/them")
 	holds("ann", "usernames", "HACK#GITHUB=robert")
