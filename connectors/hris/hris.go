@@ -4,15 +4,15 @@
 //
 // A report is {"Report_Entry":[{…},…]}. It has no paging and no count, so the
 // only proof that it is whole is that it closes: the brackets, the end of
-// input after them, and below them whatever the transport promised (length,
-// chunks, checksum). It is read as a stream; of a report of any size one row
-// is in memory.
+// input after them, and below them whatever package web or file looks after
+// (length, chunks, checksum). It is read as a stream; of a report of any size
+// one row is in memory.
 //
-// It refuses: to find one worker (a report cannot be asked for one), to follow
-// a redirect to another host, to take a report of no rows for an answer, to
-// judge rows against each other (the same EmployeeID twice is for the caller
-// to see, who keeps the records), and to take names, because only preferred
-// names may be published and people set those themselves.
+// It refuses: to find one worker (a report cannot be asked for one), to take a
+// report of no rows for an answer, to judge rows against each other (the same
+// EmployeeID twice is for the caller to see, who keeps the records), and to
+// take names, because only preferred names may be published and people set
+// those themselves.
 package hris
 
 import (
@@ -48,12 +48,9 @@ const (
 type Config struct {
 	// Name is the source's name, unique in the configuration.
 	Name string `yaml:"name"`
-	// URL is the report as a web service, https only. A format=json that is
-	// missing is added.
-	URL string `yaml:"url"`
-	// CAFile holds the certificates in PEM that the server's is checked
-	// against, "" for those of the system.
-	CAFile string `yaml:"ca_file"`
+	// The URL is that of the report as a web service; a format=json that is
+	// missing is added. MaxBytes bounds a report in a file too.
+	web.Config `yaml:",inline"`
 	// Username is that of the integration system user, for basic
 	// authentication. The password is given to Open.
 	Username string `yaml:"username"`
@@ -62,11 +59,6 @@ type Config struct {
 	web.Credentials `yaml:",inline"`
 	// File is the path of a report, compressed if its name says so.
 	File string `yaml:"file"`
-	// Timeout is how long the server may be silent, before its answer and
-	// within it. 0 is DefaultTimeout.
-	Timeout time.Duration `yaml:"timeout"`
-	// MaxBytes bounds the report, uncompressed. 0 is DefaultMaxBytes.
-	MaxBytes int64 `yaml:"max_bytes"`
 	// TerminationField names the report's column with the worker's last
 	// date (YYYY-MM-DD), if it has one: from that date on, in the worker's
 	// time zone, the record says that the person has left.
@@ -81,12 +73,15 @@ func (c Config) Validate() error {
 	if c.Name == "" {
 		complain("name is missing")
 	}
+	for _, err := range web.Complaints(c.Config.Validate()) {
+		complain("%w", err)
+	}
 	switch {
 	case (c.URL == "") == (c.File == ""):
 		complain("exactly one of url and file must be set")
 	case c.File != "":
-		if c.Username != "" || c.CAFile != "" || c.Credentials != (web.Credentials{}) {
-			complain("username, client_id, token_url and ca_file go with url, not with file")
+		if c.Username != "" || c.Credentials != (web.Credentials{}) {
+			complain("username, client_id and token_url go with url, not with file")
 		}
 	default:
 		switch oauth := c.Credentials != (web.Credentials{}); {
@@ -102,15 +97,9 @@ func (c Config) Validate() error {
 		if strings.Contains(c.Username, ":") {
 			complain("username holds a colon, which basic authentication cannot carry")
 		}
-		if _, err := parseURL(c.URL); err != nil {
-			complain("url: %w", err)
+		if _, err := reportURL(c.URL); err != nil {
+			complain("url %w", err)
 		}
-	}
-	if c.Timeout < 0 {
-		complain("timeout is negative")
-	}
-	if c.MaxBytes < 0 {
-		complain("max_bytes is negative")
 	}
 	if _, used := columns("")[c.TerminationField]; used {
 		complain("termination_field %q has another meaning", c.TerminationField)
@@ -118,25 +107,14 @@ func (c Config) Validate() error {
 	return errors.Join(bad...)
 }
 
-// parseURL checks a report's URL and asks for JSON in it. Its errors hold
-// nothing of s.
-func parseURL(s string) (*url.URL, error) {
+// reportURL makes a report's URL ask for JSON. What else may be wrong with it
+// package web says. Its errors hold nothing of it.
+func reportURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
-		return nil, errors.New("is not a URL")
+		return &url.URL{}, nil
 	}
-	q, err := url.ParseQuery(u.RawQuery)
-	switch {
-	case u.Scheme != "https":
-		return nil, errors.New("must begin with https://")
-	case u.Hostname() == "":
-		return nil, errors.New("has no host")
-	case u.User != nil:
-		return nil, errors.New("must not hold credentials")
-	case u.Fragment != "":
-		return nil, errors.New("must not have a fragment")
-	case err != nil:
-		return nil, errors.New("has a query that is malformed")
+	switch q := u.Query(); {
 	case q.Has("format") && (len(q["format"]) != 1 || q.Get("format") != "json"):
 		return nil, errors.New("asks for another format than json")
 	case !q.Has("format") && u.RawQuery != "":
@@ -154,9 +132,9 @@ type Source struct {
 	scope   []string
 	place   string // begins the place of each row
 	now     func() time.Time
-	// open begins to read the report. Its errors are a *fault, or those of ctx.
-	open func(ctx context.Context) (io.ReadCloser, error)
-
+	// open begins to read the report. Its errors are a *web.Fault, or those
+	// of ctx.
+	open   func(ctx context.Context) (io.ReadCloser, error)
 	client *web.Client // of a report over HTTPS
 }
 
@@ -184,15 +162,16 @@ func Open(cfg Config, secret web.Secret, now func() time.Time, o web.Options) (*
 	if secret == nil {
 		return nil, errors.New("hris: a report over https needs a password")
 	}
-	u, err := parseURL(cfg.URL)
+	u, err := reportURL(cfg.URL)
 	if err != nil {
-		return nil, fmt.Errorf("hris: url: %w", err)
+		return nil, fmt.Errorf("hris: url %w", err)
 	}
+	cfg.URL = u.String()
 	who, authorize := "user "+cfg.Username, web.Basic(cfg.Username, secret)
 	if cfg.ClientID != "" {
 		who, authorize = "client "+cfg.ClientID, web.ClientCredentials(cfg.Credentials, secret)
 	}
-	if s.client, err = web.New(web.Config{URL: u.String(), CAFile: cfg.CAFile, Timeout: cfg.Timeout, MaxBytes: cfg.MaxBytes}, authorize, o); err != nil {
+	if s.client, err = web.New(cfg.Config, authorize, o); err != nil {
 		return nil, fmt.Errorf("hris: %w", err)
 	}
 	s.open = s.fetch
@@ -236,14 +215,14 @@ func (s *Source) Extract(ctx context.Context, out connectors.Out) (people.Certif
 		return outErr
 	})
 	cert.Bytes = m.n
-	var f *fault
+	var f *web.Fault
 	switch {
 	case outErr != nil:
 		return cert, outErr
 	case ctx.Err() != nil:
 		return cert, ctx.Err()
 	case errors.As(err, &f):
-		cert.Reason = f.reason
+		cert.Reason = f.Reason
 	case err != nil:
 		// Every error of reading is a fault; one that is not must not pass for success.
 		cert.Reason = "the report could not be read"
@@ -301,27 +280,16 @@ func (s *Source) emit(out connectors.Out, e entry) error {
 func (s *Source) fetch(ctx context.Context) (io.ReadCloser, error) {
 	a, err := s.client.Do(ctx, web.Request{})
 	if err != nil {
-		return nil, faultOf(err)
+		return nil, err
 	}
-	switch {
-	case a.Status != http.StatusOK:
-		err = &fault{reason: fmt.Sprintf("the server answered with status %d", a.Status)}
-	default:
-		err = a.JSON()
+	if err = a.JSON(); a.Status != http.StatusOK {
+		err = &web.Fault{Reason: fmt.Sprintf("the server answered with status %d", a.Status)}
 	}
 	if err != nil {
 		a.Close()
-		return nil, faultOf(err)
+		return nil, err
 	}
 	return a, nil
-}
-
-// faultOf takes over what web says of an answer, in the words of this package.
-func faultOf(err error) error {
-	if f, ok := errors.AsType[*web.Fault](err); ok {
-		return &fault{reason: f.Reason}
-	}
-	return err
 }
 
 // openFile opens the report's file.
@@ -333,5 +301,5 @@ func (s *Source) openFile(context.Context) (io.ReadCloser, error) {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		err = p.Err // "no such file or directory", without the path
 	}
-	return nil, &fault{reason: "the file could not be opened: " + err.Error()}
+	return nil, &web.Fault{Reason: "the file could not be opened: " + err.Error()}
 }

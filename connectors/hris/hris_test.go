@@ -40,7 +40,7 @@ func secret(context.Context) (string, error) { return password, nil }
 // open opens a source on which no test waits long.
 func open(t *testing.T, cfg Config) *Source {
 	t.Helper()
-	s, err := Open(cfg, secret, noon, web.Options{Pauses: make([]time.Duration, 2), Sleep: func(context.Context, time.Duration) error { return nil }})
+	s, err := Open(cfg, secret, noon, web.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,10 +70,9 @@ func serve(t *testing.T, h http.HandlerFunc) Config {
 	if err := os.WriteFile(ca, block, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Config{
-		Name: "workday", URL: srv.URL + "/ccx/service/customreport2/acme/isu/CIS_Report?Effective_Date=s3cret",
-		CAFile: ca, Username: "isu", Timeout: 30 * time.Second, TerminationField: "Last_Day",
-	}
+	return Config{Name: "workday", Username: "isu", TerminationField: "Last_Day", Config: web.Config{
+		URL: srv.URL + "/ccx/service/customreport2/acme/isu/CIS_Report?Effective_Date=s3cret", CAFile: ca, Timeout: 30 * time.Second,
+	}}
 }
 
 // answers is a server that gives the report to who knows the password.
@@ -263,7 +262,7 @@ func TestIncomplete(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}, "ends too early after row 2", 1},
 		"silent before the answer": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "silent for too long", 1},
-		"silent within the answer": {stalls, "silent for too long", 1},
+		"silent within the answer": {stalls, "silent for too long after row 1, at byte 150", 1},
 		"hangs up":                 {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "connection broke", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -499,7 +498,7 @@ func TestLimit(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	good := Config{Name: "workday", URL: "https://hr.example.com/report", Username: "isu"}
+	good := Config{Name: "workday", Username: "isu", Config: web.Config{URL: "https://hr.example.com/report"}}
 	for name, c := range map[string]struct {
 		change func(*Config)
 		want   []string
@@ -507,8 +506,11 @@ func TestValidate(t *testing.T) {
 		"https":       {func(*Config) {}, nil},
 		"file":        {func(c *Config) { *c = Config{Name: "w", File: "r.json"} }, nil},
 		"json":        {func(c *Config) { c.URL += "?a=b&format=json" }, nil},
-		"nothing":     {func(c *Config) { *c = Config{Timeout: -1, MaxBytes: -1} }, []string{"name", "exactly one", "timeout", "max_bytes"}},
+		"nothing":     {func(c *Config) { *c = Config{Config: web.Config{Timeout: -1, MaxBytes: -1}} }, []string{"name", "exactly one", "timeout", "max_bytes"}},
 		"both":        {func(c *Config) { c.File = "r.json" }, []string{"exactly one"}},
+		"file, CA":    {func(c *Config) { *c = Config{Name: "w", File: "r.json", Config: web.Config{CAFile: "ca.pem"}} }, []string{"ca_file"}},
+		"client":      {func(c *Config) { c.Username, c.ClientID, c.TokenURL = "", "cis", "https://hr.example.com/token" }, nil},
+		"half client": {func(c *Config) { c.Username, c.ClientID = "", "cis" }, []string{"token_url is missing"}},
 		"file, user":  {func(c *Config) { c.URL, c.File = "", "r.json" }, []string{"go with url"}},
 		"no user":     {func(c *Config) { c.Username = "" }, []string{"username is missing"}},
 		"colon":       {func(c *Config) { c.Username = "a:b" }, []string{"colon"}},
@@ -540,7 +542,7 @@ func TestValidate(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	good := Config{Name: "workday", URL: "https://hr.example.com/report", Username: "isu"}
+	good := Config{Name: "workday", Username: "isu", Config: web.Config{URL: "https://hr.example.com/report"}}
 	noCA, badCA := good, good
 	noCA.CAFile, badCA.CAFile = "testdata/none.pem", "testdata/report.json"
 	for name, open := range map[string]func() (*Source, error){
@@ -670,7 +672,7 @@ func FuzzReport(f *testing.F) {
 			t.Errorf("%d rows, %d given out", rows, given)
 		}
 		if err != nil {
-			if f := (*fault)(nil); !errors.As(err, &f) || f.reason == "" {
+			if f := (*web.Fault)(nil); !errors.As(err, &f) || f.Reason == "" {
 				t.Errorf("error %v is no fault", err)
 			}
 			return

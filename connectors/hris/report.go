@@ -17,14 +17,6 @@ import (
 // with every column that Workday offers are some 10 KB.
 const maxRow = 1 << 20
 
-// A fault is why a report could not be read whole, in words that hold nothing
-// of the report, of its URL or of credentials.
-type fault struct {
-	reason string
-}
-
-func (f *fault) Error() string { return "hris: " + f.reason }
-
 // An entry is one element of the report's list.
 type entry struct {
 	number int64  // counted from 1
@@ -34,7 +26,7 @@ type entry struct {
 
 // readReport calls each for every row of a report, and returns how many there
 // were. The error is nil only if the report was closed and nothing came after
-// it; it is that of each as it is, or a *fault.
+// it; it is that of each as it is, or a *web.Fault.
 func readReport(m *meter, each func(entry) error) (rows int64, err error) {
 	// Rows are judged one by one (mapping.parse): here they need only end.
 	dec := jsontext.NewDecoder(m, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -45,7 +37,7 @@ func readReport(m *meter, each func(entry) error) (rows int64, err error) {
 			return tok, m.fault(err, rows)
 		}
 		if tok.Kind() != kind {
-			return tok, &fault{reason: otherwise}
+			return tok, &web.Fault{Reason: otherwise}
 		}
 		return tok, nil
 	}
@@ -58,7 +50,7 @@ func readReport(m *meter, each func(entry) error) (rows int64, err error) {
 		if name, err := expect('"', another); err != nil {
 			return rows, err
 		} else if name.String() != "Report_Entry" {
-			return rows, &fault{reason: another}
+			return rows, &web.Fault{Reason: another}
 		}
 		if _, err := expect('[', "Report_Entry is not a list"); err != nil {
 			return rows, err
@@ -85,7 +77,7 @@ func readReport(m *meter, each func(entry) error) (rows int64, err error) {
 	case io.EOF:
 		return rows, nil
 	case nil:
-		return rows, &fault{reason: "more after the closing brace"}
+		return rows, &web.Fault{Reason: "more after the closing brace"}
 	default:
 		return rows, m.fault(err, rows)
 	}
@@ -126,25 +118,22 @@ func (m *meter) Read(p []byte) (int, error) {
 // fault says in our own words what stopped the reading: errors of parsers
 // quote their input.
 func (m *meter) fault(err error, rows int64) error {
-	var f *fault
-	var answer *web.Fault
+	var f *web.Fault
 	var syntax *jsontext.SyntacticError
 	at := fmt.Sprintf(" after row %d, at byte %d", rows, m.n)
 	switch {
-	case errors.As(err, &f):
-		return f
-	case errors.As(err, &answer) && !errors.Is(err, io.ErrUnexpectedEOF):
-		return &fault{reason: answer.Reason}
+	case errors.As(err, &f) && !errors.Is(f, io.ErrUnexpectedEOF):
+		return &web.Fault{Reason: f.Reason + at}
 	case errors.Is(err, errReportTooLong):
-		return &fault{reason: fmt.Sprintf("the report is over %d bytes", m.limit)}
+		return &web.Fault{Reason: fmt.Sprintf("the report is over %d bytes", m.limit)}
 	case errors.Is(err, errRowTooLong):
-		return &fault{reason: fmt.Sprintf("row %d is over %d bytes", rows+1, maxRow)}
+		return &web.Fault{Reason: fmt.Sprintf("row %d is over %d bytes", rows+1, maxRow)}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &fault{reason: "the report ends too early" + at}
+		return &web.Fault{Reason: "the report ends too early" + at}
 	case errors.As(err, &syntax):
-		return &fault{reason: fmt.Sprintf("not JSON after row %d, at byte %d", rows, syntax.ByteOffset)}
+		return &web.Fault{Reason: fmt.Sprintf("not JSON after row %d, at byte %d", rows, syntax.ByteOffset)}
 	}
-	return &fault{reason: "the connection or the compression broke" + at}
+	return &web.Fault{Reason: "the file or its compression is broken" + at}
 }
 
 // A cell is what a row says in one column.
