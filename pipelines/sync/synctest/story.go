@@ -39,11 +39,11 @@ import (
 // Its files are in folders named after days; each day has one run, at 06:00
 // UTC:
 //
-//	DAY/people.ldif       the LDAP directory; not there: it is down
-//	DAY/workers.json      the Workday report; not there: it is down
-//	DAY/accounts.jsonl    the users of Auth0, in a story that has any
-//	DAY/github.json       organisations and teams, in a story that has any
-//	DAY/directory         the people directory, in a story that has any (see directory.go)
+//	DAY/people.ldif       the LDAP directory
+//	DAY/workers.json      the Workday report
+//	DAY/accounts.jsonl    the users of Auth0
+//	DAY/github.json       organisations and teams
+//	DAY/directory         the people directory (see directory.go)
 //	DAY/decide            what a human decided before the run, a line each:
 //	                      link|unlink PUBLISHER RECORD USER_ID
 //	DAY/ask               the only sources that are asked, a name a line
@@ -52,8 +52,10 @@ import (
 //	DAY/find              keys, and who is found by them after the run
 //	DAY/profile-UID.json  the whole profile of everybody whom the run wrote
 //
-// A source file that says "as on DAY" is the same as on that day. Whoever has
-// no profile in a day is byte for byte what they were before it.
+// A source file that says "as on DAY" is the same as on that day. A source that
+// has no file on a day is down then; one that has none at all is not in the
+// story. Whoever has no profile in a day is byte for byte what they were before
+// it.
 type Story struct {
 	Name    string
 	archive *txtar.Archive
@@ -160,14 +162,17 @@ func (s *Story) has(name string) bool {
 	return slices.ContainsFunc(s.archive.Files, func(f txtar.File) bool { return path.Base(f.Name) == name })
 }
 
-// AddSources gives the world the sources of which the story has files.
+// AddSources gives the world the sources of which the story has files, and
+// takes away the others.
 func (s *Story) AddSources(w *World) {
-	for name, file := range map[string]string{AccountsFile: AccountsFile, directoryWords: DirectoryFile, GitHubFile: GitHubFile} {
-		if s.has(name) {
-			w.AddSource(file)
+	w.Job.Sources = slices.DeleteFunc(w.Job.Sources, func(src sync.Source) bool {
+		return src.Publisher == people.LDAP && !s.has(PeopleFile) || src.Publisher == people.HRIS && !s.has(WorkersFile)
+	})
+	for _, more := range []struct{ in, file string }{{AccountsFile, AccountsFile}, {directoryWords, DirectoryFile}, {GitHubFile, GitHubFile}} {
+		if s.has(more.in) {
+			w.AddSource(more.file)
 		}
 	}
-	slices.SortFunc(w.Job.Sources[2:], func(a, b sync.Source) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // Run lives through the story in a new world and returns the story as it
