@@ -214,3 +214,53 @@ func TestFiveSources(t *testing.T) {
 		}
 	})
 }
+
+// What humans give from one person to another moves up in chains, whatever the
+// keys by which the decisions are sorted. A place that does not become free is a
+// case.
+func TestDecisionsInChains(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		gives map[string]string // whose record goes to whom
+		want  map[string]string // who has whose record afterwards
+		cases int
+	}{
+		{"two should change places", map[string]string{"a": "b", "b": "a"}, map[string]string{"a": "a", "b": "b", "c": "c"}, 2},
+		{"a chain moves up", map[string]string{"a": "b", "b": "d"}, map[string]string{"b": "a", "d": "b", "c": "c"}, 0},
+		{"a longer one", map[string]string{"a": "b", "b": "c", "c": "d"}, map[string]string{"b": "a", "c": "b", "d": "c"}, 0},
+		{"the place is taken", map[string]string{"a": "b"}, map[string]string{"a": "a", "b": "b", "c": "c"}, 1},
+		{"a chain whose end is taken", map[string]string{"a": "b", "b": "c"}, map[string]string{"a": "a", "b": "b", "c": "c"}, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for n := range 20 { // other keys each time
+				record := func(whose string) string { return fmt.Sprint(whose, n) }
+				day := fiveDay{rows: map[people.Publisher][]row{}}
+				for _, who := range []string{"a", "b", "c", "d"} {
+					day.rows[people.LDAP] = append(day.rows[people.LDAP], row{record: record("e-" + who), uid: who, mail: who})
+					if who != "d" {
+						day.rows[people.HRIS] = append(day.rows[people.HRIS], row{record: record(who), mail: who})
+					}
+				}
+				f := newFive()
+				f.live(0, day)
+				day.decisions = map[snapshot.Short]correlate.Decision{}
+				for whose, to := range test.gives {
+					day.decisions[short(string(people.HRIS), record(whose))] = correlate.Decision{Person: idOf(to)}
+				}
+				res := f.live(1, day)
+				got := map[string]string{}
+				for _, whose := range []string{"a", "b", "c"} {
+					r, _ := f.tables[people.HRIS].Find(short(string(people.HRIS), record(whose)))
+					for _, who := range []string{"a", "b", "c", "d"} {
+						if r.Person == idOf(who) {
+							got[who] = whose
+						}
+					}
+				}
+				if !maps.Equal(got, test.want) || len(res.Cases) != test.cases {
+					t.Fatalf("who has whose record: %v, want %v; cases %+v", got, test.want, res.Cases)
+				}
+			}
+		})
+	}
+}

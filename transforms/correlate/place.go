@@ -66,18 +66,16 @@ const (
 )
 
 // decide carries out what humans said about records: what is to be taken away
-// first, so that its place is free.
+// first, so that its place is free, and what goes from one to another when the
+// place that it goes to has become free. Two who should change places stay: the
+// vault writes one person at a time, and neither could be the first.
 func (c *correlation) decide() {
-	keys := slices.SortedFunc(maps.Keys(c.Decisions), func(a, b snapshot.Short) int {
-		if x, y := c.Decisions[a].Apart, c.Decisions[b].Apart; x != y {
-			if x {
-				return -1
-			}
-			return 1
-		}
-		return compare(a, b)
-	})
-	for _, key := range keys {
+	type move struct {
+		source, at int // in the source's table
+		to         people.ID
+	}
+	var moves []move
+	for _, key := range slices.SortedFunc(maps.Keys(c.Decisions), compare) {
 		d := c.Decisions[key]
 		for i := range c.tables {
 			k, found := slices.BinarySearchFunc(c.tables[i], key, func(r snapshot.Record, key snapshot.Short) int { return compare(r.Key, key) })
@@ -85,29 +83,35 @@ func (c *correlation) decide() {
 				continue
 			}
 			r := c.tables[i][k]
-			if d.Apart {
+			switch {
+			case d.Apart:
 				if r.Person == d.Person {
 					c.lose(i, k)
 				}
-				continue
-			}
-			if r.Person == d.Person || r.State != snapshot.Present {
-				continue
-			}
-			_, has := c.owners(i)[d.Person]
-			switch {
+			case r.Person == d.Person || r.State != snapshot.Present:
 			case r.Length == 0: // the link waits for the record to be read
 			case !c.Known(d.Person):
 				c.undecided(i, r, "link", "the record was linked by hand to somebody who is not in the vault", "link it to somebody else, or undo the link (cis unlink)")
-			case has:
-				c.undecided(i, r, "link", "the record was linked by hand to a person who has another record of the source", unlinkFirst, d.Person)
 			default:
-				if !r.Person.IsZero() {
-					c.lose(i, k)
-				}
-				c.attach(i, k, d.Person)
+				moves = append(moves, move{i, k, d.Person})
 			}
 		}
+	}
+	for before := len(moves) + 1; len(moves) < before; {
+		before = len(moves)
+		moves = slices.DeleteFunc(moves, func(m move) bool {
+			if _, taken := c.owners(m.source)[m.to]; taken {
+				return false
+			}
+			if !c.tables[m.source][m.at].Person.IsZero() {
+				c.lose(m.source, m.at)
+			}
+			c.attach(m.source, m.at, m.to)
+			return true
+		})
+	}
+	for _, m := range moves {
+		c.undecided(m.source, c.tables[m.source][m.at], "link", "the record was linked by hand to a person who has another record of the source", unlinkFirst, m.to)
 	}
 }
 
