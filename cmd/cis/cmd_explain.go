@@ -19,6 +19,7 @@ import (
 	"example.org/cis/transforms/merge"
 	"example.org/cis/transforms/people"
 	"example.org/cis/transforms/sign"
+	"example.org/cis/transforms/snapshot"
 )
 
 type explainCommand struct {
@@ -38,7 +39,8 @@ Examples:
     cis explain jdoe --json`
 }
 
-// An origin of a value: the last change that made it what it is.
+// A provenance is one change of an attribute: when and why it became what it
+// was from then on.
 type provenance struct {
 	Revision int64            `json:"revision"`
 	Rule     string           `json:"rule,omitzero"`
@@ -68,9 +70,11 @@ type explained struct {
 type signature struct {
 	Publisher string `json:"publisher,omitzero"`
 	Algorithm string `json:"algorithm,omitzero"`
-	Bound     bool   `json:"bound,omitzero"`
-	Verifies  bool   `json:"verifies"`
-	Wrong     string `json:"wrong,omitzero"`
+	// Key is the kid of the published key with which it verifies.
+	Key      string `json:"key,omitzero"`
+	Bound    bool   `json:"bound,omitzero"`
+	Verifies bool   `json:"verifies"`
+	Wrong    string `json:"wrong,omitzero"`
 }
 
 // A record is one source's record of a person.
@@ -86,12 +90,14 @@ type recordRow struct {
 
 // An explanation is all of it.
 type explanation struct {
-	Person     people.ID        `json:"person"`
-	UserID     string           `json:"user_id"`
-	Name       string           `json:"name"`
-	Active     bool             `json:"active"`
-	Revision   int64            `json:"revision"`
-	Former     []string         `json:"former_user_ids,omitzero"`
+	Person   people.ID `json:"person"`
+	UserID   string    `json:"user_id"`
+	Name     string    `json:"name"`
+	Active   bool      `json:"active"`
+	Revision int64     `json:"revision"`
+	Former   []string  `json:"former_user_ids,omitzero"`
+	// FoundBy is the login by which the person was found, if it is a former one.
+	FoundBy    string           `json:"found_by_former,omitzero"`
 	Authority  people.Publisher `json:"lifecycle_authority,omitzero"`
 	Records    []recordRow      `json:"records"`
 	Attributes []explained      `json:"attributes"`
@@ -119,20 +125,47 @@ func (c explainCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	only := people.Path(c.Attribute)
-	if _, ok := cat.Find(only); only != "" && !ok {
-		return usageError{fmt.Errorf("no attribute is called %s: `cis person get %s --all` lists them", c.Attribute, c.Who)}
+	only, err := attributeOf(cat, c.Attribute)
+	if err != nil {
+		return err
 	}
 	x, err := p.explain(ctx, o, cfg, cat, s, profile, only)
 	if err != nil {
 		return err
 	}
+	if slices.Contains(x.Former, c.Who) {
+		x.FoundBy = c.Who
+	}
+	if only != "" && len(x.Attributes) == 0 {
+		return errors.New("cis: the profile does not have that attribute")
+	}
 	return p.print(x, func(w io.Writer) error {
 		if only != "" {
 			return p.showStory(w, x, cat)
 		}
-		return p.showExplanation(w, x)
+		return p.showExplanation(w, x, cat)
 	})
+}
+
+// attributeOf is the attribute of that name, of which the container may be left
+// out where only one has the name; "" is none.
+func attributeOf(cat *catalogue.Catalogue, name string) (people.Path, error) {
+	if name == "" {
+		return "", nil
+	}
+	if _, ok := cat.Find(people.Path(name)); ok {
+		return people.Path(name), nil
+	}
+	var found []people.Path
+	for _, a := range cat.Attributes {
+		if _, last := a.Path.Split(); last == name {
+			found = append(found, a.Path)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return "", usageError{fmt.Errorf("no attribute is called %s: `cis person get PERSON --all` lists them", name)}
 }
 
 // explain gathers what can be said of a person, or of one attribute.
@@ -181,9 +214,10 @@ func (p *program) explain(ctx context.Context, o *opened, cfg *config.Config, ca
 		}
 		told := story(revisions, n.Path)
 		var source people.Publisher
-		for _, t := range told {
-			if !t.Before.Value.Equal(n.Value) && source == "" {
-				source = t.Source
+		var since *provenance // of the value; what came later changed only who may see it
+		for i, t := range told {
+			if since == nil && !t.Before.Value.Equal(n.Value) {
+				source, since = t.Source, &told[i]
 			}
 		}
 		if source == "" && len(told) == 0 && n.Signature.Publisher.Value != "" && n.Signature.Publisher.Name != string(people.CIS) {
@@ -193,12 +227,9 @@ func (p *program) explain(ctx context.Context, o *opened, cfg *config.Config, ca
 		if !ok {
 			continue // the catalogue has it no more
 		}
-		ex := explained{Explanation: e, Signature: signatureOf(keys, s.ID, n, p.policy(cfg))}
+		ex := explained{Explanation: e, Since: since, Signature: signatureOf(keys, s.ID, n, p.policy(cfg))}
 		if ob := evidence.Find(e.Source); ob != nil {
 			ex.Record, ex.Place = ob.Record, ob.Place
-		}
-		if len(told) > 0 {
-			ex.Since = &told[0]
 		}
 		if only != "" {
 			ex.History = told
@@ -217,9 +248,16 @@ func signatureOf(keys sign.Keys, id people.ID, n people.Named, policy sign.Polic
 	sig := signature{Publisher: n.Signature.Publisher.Name, Algorithm: n.Signature.Publisher.Alg}
 	_, _, sig.Bound = sign.Bound(n.Attribute)
 	if err := sign.Verify(keys, id, n.Path, n.Attribute, policy); err != nil {
-		sig.Wrong = err.Error()
-	} else {
-		sig.Verifies = true
+		sig.Wrong = strings.TrimPrefix(err.Error(), "sign: ")
+		return sig
+	}
+	sig.Verifies = true
+	publisher := people.Publisher(sig.Publisher)
+	for _, k := range keys[publisher] {
+		if sign.Verify(sign.Keys{publisher: {k}}, id, n.Path, n.Attribute, policy) == nil {
+			sig.Key = k.ID()
+			break
+		}
 	}
 	return sig
 }
@@ -253,90 +291,279 @@ func story(revisions []people.Revision, path people.Path) (list []provenance) {
 	return list
 }
 
-// showExplanation prints everything about a person: their records, each
-// attribute that has a value in a line, what was said and not taken, and what
-// nobody says anything about.
-func (p *program) showExplanation(w io.Writer, x explanation) error {
-	p.showWho(w, x)
-	t := p.table("attribute", "value", "said by", "rule", "since", "signed")
-	var empty []string
-	for _, a := range x.Attributes {
-		if a.Content.Value.IsNull() {
-			empty = append(empty, string(a.Path))
-			continue
-		}
-		since, rule := "", ""
-		if a.Since != nil {
-			since, rule = day(a.Since.RecordedAt), a.Since.Rule
-		}
-		t.Row(string(a.Path), clip(valueText(a.Content.Value), 36), whose(a), rule, since, a.Signature.cell())
+// A page is what text is fitted into.
+type page struct {
+	io.Writer
+	columns int
+}
+
+func (p *program) page(w io.Writer) page { return page{w, show.Columns(p.stdout, p.env)} }
+
+// say prints a text, wrapped, and with an indent from its second line on.
+func (w page) say(indent int, format string, args ...any) {
+	fmt.Fprintln(w, show.Wrap(fmt.Sprintf(format, args...), w.columns, strings.Repeat(" ", indent)))
+}
+
+// items prints rows of which the last cell is wrapped, and the others are
+// clipped to a share of the line each.
+func (w page) items(share int, rows [][]string) {
+	if len(rows) == 0 {
+		return
 	}
+	widths := make([]int, len(rows[0])-1)
+	for i := range widths {
+		for _, r := range rows {
+			widths[i] = max(widths[i], min(show.Width(r[i]), w.columns/share))
+		}
+	}
+	for _, r := range rows {
+		line := ""
+		for i, most := range widths {
+			line += "  " + show.Pad(show.Clip(r[i], most), most)
+		}
+		indent := strings.Repeat(" ", show.Width(line)+2)
+		fmt.Fprintln(w, strings.TrimRight(line+"  "+show.Wrap(r[len(widths)], w.columns, indent), " "))
+	}
+}
+
+// showExplanation prints everything about a person: their records, each
+// attribute that has a value in a line, what was said otherwise, whose
+// signatures there are, and what nobody says anything about.
+func (p *program) showExplanation(out io.Writer, x explanation, cat *catalogue.Catalogue) error {
+	w := p.page(out)
+	p.showWho(w, x)
 	fmt.Fprintln(w)
-	if _, err := t.WriteTo(w); err != nil {
+	if err := p.showValues(w, x, cat); err != nil {
 		return err
 	}
-	t = p.table("attribute", "who", "says", "and")
+	p.showOtherwise(w, x)
 	for _, a := range x.Attributes {
-		for _, word := range a.Words {
-			if !word.Counts && (word.Says == merge.SaysValue || word.Says == merge.SaysEmpty) && strings.HasPrefix(word.Reason, "not taken") {
-				t.Row(string(a.Path), string(word.Publisher), saying(word), word.Reason)
+		if a.Pending != nil {
+			fmt.Fprintln(w)
+			w.say(0, "The next sync would change %s, unless a guard holds it.", a.Path)
+		}
+	}
+	w.showRules(x)
+	w.showSignatures(x)
+	w.showEmpty(x)
+	fmt.Fprintln(w)
+	w.say(0, "More about one attribute: cis explain %s ATTRIBUTE", x.Person)
+	return nil
+}
+
+// showValues prints the attributes that have a value, by container.
+func (p *program) showValues(w page, x explanation, cat *catalogue.Catalogue) error {
+	type line struct{ name, value, by, rule, since string }
+	sections := map[string][]line{}
+	widest := line{}
+	wide := func(a *string, b string) {
+		if show.Width(b) > show.Width(*a) {
+			*a = b
+		}
+	}
+	for _, a := range x.Attributes {
+		if a.Content.Value.IsNull() {
+			continue
+		}
+		container, name := a.Path.Split()
+		l := line{name: "  " + name, value: valueText(a.Content.Value), by: show.Clip(whose(a), 16)}
+		l.rule = ruleOf(a)
+		if a.Since != nil {
+			l.since = day(a.Since.RecordedAt)
+		}
+		if slices.ContainsFunc(a.Words, merge.Word.Differs) {
+			l.name += " *"
+		}
+		sections[container] = append(sections[container], l)
+		wide(&widest.name, container+".")
+		wide(&widest.name, l.name)
+		wide(&widest.by, l.by)
+		wide(&widest.rule, l.rule)
+		wide(&widest.since, l.since)
+	}
+	room := w.columns - show.Width(widest.name) - show.Width(widest.by) - show.Width(widest.rule) - 6
+	headings, dates := []string{"attribute", "value", "said by", "rule", "since"}, true
+	if most := room - show.Width(widest.since) - 2; most >= 24 {
+		room = most
+	} else {
+		headings, dates = headings[:4], false
+	}
+	t := p.table(headings...)
+	add := func(title, container string) {
+		if len(sections[container]) == 0 {
+			return
+		}
+		t.Row(show.Cell{Text: title, Style: show.Bold})
+		for _, l := range sections[container] {
+			value := show.Clip(l.value, max(12, room))
+			if dates {
+				t.Row(l.name, value, l.by, l.rule, l.since)
+			} else {
+				t.Row(l.name, value, l.by, l.rule)
 			}
 		}
 	}
-	if t.Len() > 0 {
-		fmt.Fprintln(w, "\nAlso said:")
-		fmt.Fprintln(w)
-		if _, err := t.WriteTo(w); err != nil {
-			return err
-		}
+	add("Person", "")
+	for _, c := range cat.Containers {
+		add(c.Name+".", c.Name)
 	}
-	for _, a := range x.Attributes {
-		if a.Pending != nil {
-			fmt.Fprintf(w, "\nThe next sync would change %s, unless a guard holds it.\n", a.Path)
-		}
-	}
-	if len(empty) > 0 {
-		fmt.Fprintf(w, "\nWithout a value: %s.\n", strings.Join(empty, ", "))
-	}
-	_, err := fmt.Fprintf(w, "\nMore about one attribute: cis explain %s ATTRIBUTE\n", x.Person)
+	_, err := t.WriteTo(w)
 	return err
 }
 
-func (p *program) showWho(w io.Writer, x explanation) {
+// showOtherwise prints what was said and is not what stands.
+func (p *program) showOtherwise(w page, x explanation) {
+	var rows [][]string
+	for _, a := range x.Attributes {
+		var reasons []string
+		said := map[string][]string{}
+		for _, word := range a.Words {
+			if !word.Differs() {
+				continue
+			}
+			if said[word.Reason] == nil {
+				reasons = append(reasons, word.Reason)
+			}
+			said[word.Reason] = append(said[word.Reason], string(word.Publisher)+" "+saying(word))
+		}
+		for _, r := range reasons {
+			rows = append(rows, []string{string(a.Path), strings.Join(said[r], ", ") + ": " + r})
+		}
+	}
+	if len(rows) > 0 {
+		fmt.Fprint(w, "\n* Said otherwise, and not taken:\n\n")
+		w.items(3, rows)
+	}
+}
+
+// showRules says what the rules are that the table names.
+func (w page) showRules(x explanation) {
+	var rules []string
+	for _, a := range x.Attributes {
+		if rule := ruleOf(a); rule != "" && !a.Content.Value.IsNull() && !slices.Contains(rules, rule) {
+			rules = append(rules, rule)
+		}
+	}
+	slices.Sort(rules)
+	rows := make([][]string, 0, len(rules))
+	for _, r := range rules {
+		rows = append(rows, []string{r, merge.Because(r)})
+	}
+	if len(rows) > 0 {
+		fmt.Fprint(w, "\nWhy whose word counts:\n\n")
+		w.items(3, rows)
+	}
+}
+
+// showSignatures sums the signatures up, and lists what is wrong.
+func (w page) showSignatures(x explanation) {
+	var names []string
+	var good, unbound int64
+	count := map[string]int64{}
+	var wrong [][]string
+	for _, a := range x.Attributes {
+		switch s := a.Signature; {
+		case s.Verifies:
+			name := s.Publisher
+			if s.Key != "" {
+				name += " (key " + s.Key + ")"
+			}
+			if good++; count[name] == 0 {
+				names = append(names, name)
+			}
+			count[name]++
+			if !s.Bound {
+				unbound++
+			}
+		case s.Wrong != "":
+			wrong = append(wrong, []string{string(a.Path), s.Wrong})
+		case !a.Content.Value.IsNull():
+			wrong = append(wrong, []string{string(a.Path), "not signed"})
+		}
+	}
+	fmt.Fprintln(w)
+	if good > 0 {
+		slices.Sort(names)
+		for i, n := range names {
+			names[i] = fmt.Sprintf("%d by %s", count[n], n)
+		}
+		w.say(0, "%s against the published keys: %s.", show.Plural(good, "signature verifies", "signatures verify"), strings.Join(names, ", "))
+	}
+	if unbound > 0 {
+		w.say(0, "%s bound to no person and attribute.", show.Plural(unbound, "signature is", "signatures are"))
+	}
+	if len(wrong) > 0 {
+		fmt.Fprint(w, "These do not verify:\n\n")
+		w.items(2, wrong)
+	}
+}
+
+// showEmpty names what has no value.
+func (w page) showEmpty(x explanation) {
+	var containers []string
+	names := map[string][]string{}
+	n := int64(0)
+	for _, a := range x.Attributes {
+		if !a.Content.Value.IsNull() {
+			continue
+		}
+		container, name := a.Path.Split()
+		if names[container] == nil {
+			containers = append(containers, container)
+		}
+		names[container] = append(names[container], name)
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	slices.Sort(containers)
+	rows := make([][]string, len(containers))
+	for i, c := range containers {
+		rows[i] = []string{cmp.Or(c, "person"), strings.Join(names[c], ", ")}
+	}
+	fmt.Fprintf(w, "\nWithout a value: %s\n\n", show.Plural(n, "attribute", "attributes"))
+	w.items(3, rows)
+}
+
+func (p *program) showWho(w page, x explanation) {
 	state := "inactive"
 	if x.Active {
 		state = "active"
 	}
 	fmt.Fprintf(w, "%s  %s, revision %d\n%s, %s\n", show.Clean(x.Name), state, x.Revision, x.Person, show.Clean(x.UserID))
-	if len(x.Former) > 0 {
-		fmt.Fprintf(w, "formerly %s\n", show.Clean(strings.Join(x.Former, ", ")))
+	if x.FoundBy != "" {
+		w.say(0, "%s was the login of this person, and still leads to them.", x.FoundBy)
+	} else if len(x.Former) > 0 {
+		w.say(0, "formerly %s", strings.Join(x.Former, ", "))
 	}
-	t := p.table("record of", "id", "state", "read", "where")
+	var rows [][]string
 	for _, r := range x.Records {
 		state := string(r.Lifecycle)
 		if r.Publisher == x.Authority {
 			state += ", decides who is here"
 		}
-		if r.Decision != nil {
-			state += ", linked by " + r.Decision.By
+		state += "; read " + day(r.SeenAt)
+		if r.Place != "" {
+			state += " at " + r.Place
 		}
-		t.Row(cmp.Or(r.Source, string(r.Publisher)), r.Record, state, day(r.SeenAt), r.Place)
+		if d := r.Decision; d != nil && !d.Apart {
+			state += fmt.Sprintf("; linked by %s on %s: %s", d.By, day(d.At), d.Reason)
+		} else if d != nil {
+			state += fmt.Sprintf("; to be unlinked, as %s decided on %s: %s", d.By, day(d.At), d.Reason)
+		}
+		rows = append(rows, []string{cmp.Or(r.Source, string(r.Publisher)), r.Record, state})
 	}
-	if t.Len() > 0 {
-		fmt.Fprintln(w)
-		_, _ = t.WriteTo(w)
+	if len(rows) > 0 {
+		fmt.Fprint(w, "\nRecords:\n\n")
+		w.items(2, rows) // an id is needed whole
 	}
 	for _, d := range x.Apart {
-		fmt.Fprintf(w, "\nThe record %s of %s was kept apart by %s on %s: %s\n", show.Clean(d.Record), d.Publisher, show.Clean(d.By), day(d.At), show.Clean(d.Reason))
+		if !slices.ContainsFunc(x.Records, func(r recordRow) bool { return r.Publisher == d.Publisher && r.Record == d.Record }) {
+			fmt.Fprintln(w)
+			w.say(0, "The record %s of %s is kept apart, as %s decided on %s: %s", d.Record, d.Publisher, d.By, day(d.At), d.Reason)
+		}
 	}
-}
-
-// clip shortens text where a line has much to say.
-func clip(s string, most int) string {
-	if r := []rune(s); len(r) > most {
-		return string(r[:most-1]) + "…"
-	}
-	return s
 }
 
 // whose is whose word a value is; of a composed map all that have keys in it.
@@ -354,20 +581,21 @@ func whose(a explained) string {
 	return strings.Join(list, ", ")
 }
 
-func (s signature) cell() show.Cell {
-	switch {
-	case s.Verifies:
-		return show.Cell{Text: s.Publisher, Style: show.Green}
-	case s.Wrong != "":
-		return show.Cell{Text: "wrong", Style: show.Red}
+// ruleOf is the rule by which a value stands, else that by which it was set.
+func ruleOf(a explained) string {
+	if a.Rule == "" && a.Since != nil {
+		return a.Since.Rule
 	}
-	return show.Cell{Text: "-"}
+	return a.Rule
 }
 
 func saying(w merge.Word) string {
 	switch w.Says {
 	case merge.SaysValue:
-		return valueText(w.Value)
+		if w.Value.Kind() == people.Map {
+			return valueText(w.Value)
+		}
+		return brief(w.Value)
 	case merge.SaysEmpty:
 		return "(empty)"
 	case merge.NoRecord:
@@ -377,15 +605,16 @@ func saying(w merge.Word) string {
 }
 
 // showStory prints everything about one attribute.
-func (p *program) showStory(w io.Writer, x explanation, cat *catalogue.Catalogue) error {
-	if len(x.Attributes) == 0 {
-		return errors.New("cis: the profile does not have that attribute")
-	}
+func (p *program) showStory(out io.Writer, x explanation, cat *catalogue.Catalogue) error {
+	w := p.page(out)
 	a := x.Attributes[0]
 	attr, _ := cat.Find(a.Path)
-	fmt.Fprintf(w, "%s of %s\n%s\n\n", a.Path, show.Clean(x.Name), attr.Description)
+	w.say(0, "%s of %s", a.Path, x.Name)
+	w.say(0, "%s", attr.Description)
+	fmt.Fprintln(w)
 	line := func(what, format string, args ...any) {
-		fmt.Fprintf(w, "%-10s %s\n", what, show.Clean(fmt.Sprintf(format, args...)))
+		fmt.Fprint(w, show.Pad(what, 11))
+		w.say(11, format, args...)
 	}
 	value := a.Content.Value
 	switch {
@@ -394,71 +623,106 @@ func (p *program) showStory(w io.Writer, x explanation, cat *catalogue.Catalogue
 	case value.Kind() == people.Map:
 		line("Value", "%s", show.Plural(int64(len(value.Entries())), "key", "keys"))
 		for _, e := range value.Entries() {
-			whose := ""
-			if owner := a.Keys[e.Key]; owner != "" {
-				whose = "  (" + string(owner) + ")"
+			text, whose := e.Key, ""
+			if !e.Null && e.Value != "" {
+				text += "=" + e.Value
 			}
-			line("", "%s%s", entry(e), whose)
+			if owner := a.Keys[e.Key]; owner != "" {
+				whose = " (" + string(owner) + ")"
+			}
+			line("", "%s%s", text, whose)
 		}
+	case value.Kind() == people.String:
+		line("Value", "%q", value.Text())
 	default:
-		line("Value", "%s", brief(value))
+		line("Value", "%s", value)
 	}
 	if !value.IsNull() {
-		verified := ""
-		if !a.Content.Verified {
-			verified = ", not verified"
-		}
-		line("Seen by", "%s%s: %s", orNull(a.Content.Display), verified, a.Display)
-		by := whose(a)
-		if a.Record != "" && len(a.Keys) == 0 {
-			by += ", record " + a.Record
-			if a.Place != "" {
-				by += ", " + a.Place
-			}
-		}
-		line("Said by", "%s", by)
-		if a.Since != nil {
-			line("Rule", "%s", a.Since.Rule)
-			line("Since", "%s, recorded %s by %s", moment(a.Since.TrueSince), moment(a.Since.RecordedAt), causeText(a.Since.Cause))
-			if a.Since.Before.Value.Kind() != people.Map {
-				line("Before", "%s", brief(a.Since.Before.Value))
-			}
-		}
-		switch s := a.Signature; {
-		case s.Verifies && s.Bound:
-			line("Signed", "by %s (%s), for this person and attribute; it verifies", s.Publisher, s.Algorithm)
-		case s.Verifies:
-			line("Signed", "by %s (%s), for nobody in particular; it verifies", s.Publisher, s.Algorithm)
-		case s.Wrong != "":
-			line("Signed", "by %s (%s), and it does not verify: %s", s.Publisher, s.Algorithm, strings.TrimPrefix(s.Wrong, "sign: "))
-		default:
-			line("Signed", "not at all")
-		}
+		p.showOrigin(line, a)
 	}
-	t := p.table("who", "says", "and")
+	if len(a.Words) > 0 {
+		fmt.Fprint(w, "\nWho says what:\n\n")
+	}
+	var rows [][]string
 	for _, word := range a.Words {
-		t.Row(string(word.Publisher), saying(word), word.Reason)
-	}
-	if t.Len() > 0 {
-		fmt.Fprintln(w)
-		if _, err := t.WriteTo(w); err != nil {
-			return err
+		reason := word.Reason
+		switch {
+		case word.Counts:
+			reason = "counts: " + reason
+		case word.Differs():
+			reason = "not taken: " + reason
 		}
+		rows = append(rows, []string{string(word.Publisher), saying(word), reason})
 	}
-	fmt.Fprintf(w, "\nTo change it: %s\n", a.Outlook)
+	w.items(3, rows)
+	fmt.Fprintln(w)
+	w.say(0, "To change it: %s", a.Outlook)
 	if a.Pending != nil {
-		fmt.Fprintln(w, "The next sync would change it, unless a guard holds it.")
+		w.say(0, "The next sync would change it, unless a guard holds it.")
 	}
 	if len(a.History) > 0 {
 		fmt.Fprintln(w, "\nHistory:")
 		now := a.Content
 		for _, h := range a.History {
-			fmt.Fprintf(w, "\n%s  by %s, %s (revision %d, %s)\n", moment(h.RecordedAt), cmp.Or(string(h.Source), string(people.CIS)), h.Rule, h.Revision, causeText(h.Cause))
-			p.showChange(w, a.Path, h.Before, now)
+			fmt.Fprintln(w)
+			w.say(2, "%s, %s, revision %d", moment(h.RecordedAt), causeText(h.Cause), h.Revision)
+			fmt.Fprint(w, "  ")
+			w.say(2, "by %s%s: %s", cmp.Or(string(h.Source), string(people.CIS)), earlier(h.TrueSince, h.RecordedAt), cmp.Or(merge.Because(h.Rule), h.Rule))
+			fmt.Fprint(w, "  ")
+			w.say(4, "%s", changeText(h.Before, now))
 			now = h.Before
 		}
 	}
 	return nil
+}
+
+// showOrigin says of a value who may see it, whose word it is and why, and
+// whether its signature holds.
+func (p *program) showOrigin(line func(what, format string, args ...any), a explained) {
+	verified := ""
+	if !a.Content.Verified {
+		verified = ", not verified"
+	}
+	line("Seen by", "%s%s: %s", orNull(a.Content.Display), verified, a.Display)
+	by := whose(a)
+	if a.Record != "" && len(a.Keys) == 0 {
+		by += ", record " + a.Record
+		if a.Place != "" {
+			by += ", " + a.Place
+		}
+	}
+	line("Said by", "%s", by)
+	if rule := ruleOf(a); rule != "" {
+		line("Rule", "%s: %s", rule, cmp.Or(merge.Because(rule), "a rule of an earlier version"))
+	}
+	if s := a.Since; s != nil {
+		by := ""
+		if s.Source != "" && s.Source != a.Source && len(a.Keys) == 0 {
+			by = fmt.Sprintf(", first by %s (%s)", s.Source, s.Rule)
+		}
+		line("Since", "%s%s%s, %s", moment(s.RecordedAt), by, earlier(s.TrueSince, s.RecordedAt), causeText(s.Cause))
+		if s.Before.Value.Kind() != people.Map {
+			line("Before", "%s", brief(s.Before.Value))
+		}
+	}
+	switch s := a.Signature; {
+	case s.Verifies && s.Bound:
+		line("Signed", "by %s (%s, key %s), for this person and attribute; it verifies", s.Publisher, s.Algorithm, orDash(s.Key))
+	case s.Verifies:
+		line("Signed", "by %s (%s, key %s), for nobody in particular; it verifies", s.Publisher, s.Algorithm, orDash(s.Key))
+	case s.Wrong != "":
+		line("Signed", "by %s (%s), and it does not verify: %s", s.Publisher, s.Algorithm, s.Wrong)
+	default:
+		line("Signed", "not at all")
+	}
+}
+
+// earlier says since when a source was seen to say what was recorded later.
+func earlier(since, recorded time.Time) string {
+	if since.IsZero() || !since.Before(recorded) {
+		return ""
+	}
+	return ", said since " + moment(since)
 }
 
 func moment(t time.Time) string {
@@ -484,24 +748,57 @@ type trace struct {
 	Rejections []people.Rejection `json:"rejections"`
 	Cases      []people.Case      `json:"cases"`
 	Decisions  []sync.Link        `json:"decisions"`
-	// Waiting are sources that have such a record, which attaches to nobody.
-	Waiting []string `json:"waiting"`
+	// Waiting are records that have the key and attach to nobody.
+	Waiting []waitingRecord `json:"waiting"`
+	// Attached are records that have the key and are somebody's.
+	Attached []attachedRecord `json:"attached"`
+}
+
+// A waitingRecord is one that attaches to nobody.
+type waitingRecord struct {
+	Source    string           `json:"source"`
+	Publisher people.Publisher `json:"publisher"`
+	Record    string           `json:"record,omitzero"`
+	Place     string           `json:"place,omitzero"`
+	SeenAt    time.Time        `json:"seen_at,omitzero"`
+	// By is the scheme of the key that it has.
+	By people.Scheme `json:"by"`
+	// Missing says since when the source has it no more.
+	Missing time.Time `json:"missing_since,omitzero"`
+}
+
+type attachedRecord struct {
+	Source string        `json:"source"`
+	By     people.Scheme `json:"by"`
+	Person people.ID     `json:"person"`
+}
+
+func (t *trace) empty() bool {
+	return len(t.Rejections)+len(t.Cases)+len(t.Decisions)+len(t.Waiting)+len(t.Attached) == 0
 }
 
 // nobody says what is found under a key that leads to nobody, and ends with 1.
 func (c explainCommand) nobody(ctx context.Context, p *program, o *opened) error {
-	t := trace{Key: c.Who, Rejections: []people.Rejection{}, Cases: []people.Case{}, Decisions: []sync.Link{}, Waiting: []string{}}
+	t := trace{Key: c.Who, Rejections: []people.Rejection{}, Cases: []people.Case{}, Decisions: []sync.Link{}, Waiting: []waitingRecord{}, Attached: []attachedRecord{}}
+	if err := o.records(ctx, &t); err != nil {
+		return err
+	}
+	is := func(p people.Publisher, record string) bool {
+		return record != "" && (record == c.Who || slices.ContainsFunc(t.Waiting, func(w waitingRecord) bool { return w.Publisher == p && w.Record == record }))
+	}
+	id, err := people.ParseID(strings.ToLower(c.Who))
+	named := err == nil
 	l, err := o.lists(ctx)
 	if err != nil {
 		return err
 	}
 	for _, r := range l.Rejections {
-		if r.Record == c.Who || r.Place == c.Who {
+		if is(r.Publisher, r.Record) || r.Place == c.Who {
 			t.Rejections = append(t.Rejections, r)
 		}
 	}
 	for _, k := range l.Cases {
-		if k.Record == c.Who {
+		if is(k.Publisher, k.Record) || named && slices.Contains(k.People, id) {
 			t.Cases = append(t.Cases, k)
 		}
 	}
@@ -510,73 +807,142 @@ func (c explainCommand) nobody(ctx context.Context, p *program, o *opened) error
 		return err
 	}
 	for _, d := range decisions {
-		if d.Record == c.Who {
+		if is(d.Publisher, d.Record) || named && d.Person == id {
 			t.Decisions = append(t.Decisions, d)
 		}
 	}
-	if t.Waiting, err = o.waiting(ctx, c.Who); err != nil {
-		return err
-	}
 	err = p.print(t, func(w io.Writer) error {
-		fmt.Fprintf(w, "Nobody is found by %s.\n", show.Clean(c.Who))
-		for _, r := range t.Rejections {
-			what := "The record"
-			if r.Attribute != "" {
-				what = string(r.Attribute) + " of the record"
-			}
-			fmt.Fprintf(w, "\n%s of %s at %s was set aside (%s, since %s): %s.\nCorrect it in the source; the next sync reads it again.\n", what, r.Source, show.Clean(r.Place), r.Stage, day(r.FirstSeen), r.Reason)
-		}
-		for _, k := range t.Cases {
-			fmt.Fprintf(w, "\nThe record of %s is undecided since %s (%s): %s.\nTo resolve: %s.\n", k.Publisher, day(k.FirstSeen), k.Kind, k.Reason, k.Resolve)
-			for _, id := range k.People {
-				fmt.Fprintf(w, "It concerns %s: cis explain %s\n", id, id)
-			}
-		}
-		for _, d := range t.Decisions {
-			verb := "is"
-			if d.Apart {
-				verb = "is not"
-			}
-			fmt.Fprintf(w, "\n%s decided on %s that the record of %s %s that of %s: %s\n", show.Clean(d.By), day(d.At), d.Publisher, verb, d.Person, show.Clean(d.Reason))
-		}
-		if len(t.Cases) == 0 {
-			for _, name := range t.Waiting {
-				fmt.Fprintf(w, "\nThe source %s has such a record, which attaches to nobody: cis cases --source %s\n", name, name)
-			}
-		}
-		if len(t.Rejections)+len(t.Cases)+len(t.Decisions)+len(t.Waiting) == 0 {
-			fmt.Fprintln(w, "\nNo source is known to have such a record, and nobody had it as a login. Try another key: a uuid, a\nuser_id, a username, an email, an employee id, a uid, or a record's id. `cis rejections` and `cis cases`\nlist records that could not be taken; some of them cannot even be named.")
-		}
+		p.showTrace(p.page(w), t)
 		return nil
 	})
 	return errors.Join(err, printedError{errNobody})
 }
 
-// waiting lists the sources in whose tables there is a record of that id that
-// attaches to nobody.
-func (o *opened) waiting(ctx context.Context, record string) ([]string, error) {
-	names := []string{}
+func (p *program) showTrace(w page, t trace) {
+	say := func(format string, args ...any) { w.say(0, format, args...) }
+	say("Nobody is found by %s.", t.Key)
+	for _, r := range t.Rejections {
+		what := "A record"
+		if r.Attribute != "" {
+			what = string(r.Attribute) + " of a record"
+		}
+		at := ""
+		if r.Place != "" {
+			at = " at " + r.Place
+		}
+		fmt.Fprintln(w)
+		say("%s of %s%s was set aside (%s, since %s): %s.", what, r.Source, at, r.Stage, day(r.FirstSeen), r.Reason)
+		say("Correct it in the source; the next sync reads it again.")
+	}
+	for _, r := range t.Waiting {
+		at := ""
+		if r.Place != "" {
+			at = ", at " + r.Place
+		}
+		fmt.Fprintln(w)
+		say("The source %s has a record with it (%s)%s, which attaches to nobody: %s", r.Source, schemeWords(r.By), at, orDash(r.Record))
+		if !r.Missing.IsZero() {
+			say("It is missing there since %s.", day(r.Missing))
+		}
+	}
+	for _, k := range t.Cases {
+		fmt.Fprintln(w)
+		say("The record %s of %s is undecided since %s (%s): %s.", orDash(k.Record), k.Publisher, day(k.FirstSeen), k.Kind, k.Reason)
+		say("To resolve: %s.", strings.TrimSuffix(k.Resolve, "."))
+		for _, id := range k.People {
+			say("It concerns %s: cis explain %s", id, id)
+		}
+	}
+	for _, d := range t.Decisions {
+		verb := "is"
+		if d.Apart {
+			verb = "is not"
+		}
+		fmt.Fprintln(w)
+		say("%s decided on %s that the record %s of %s %s that of %s: %s", d.By, day(d.At), d.Record, d.Publisher, verb, d.Person, d.Reason)
+	}
+	for _, r := range t.Attached {
+		fmt.Fprintln(w)
+		say("The source %s has a record with it (%s), which is somebody's: cis explain %s", r.Source, schemeWords(r.By), r.Person)
+	}
+	if t.empty() {
+		fmt.Fprintln(w)
+		say("No source is known to have such a record, and nobody had it as a login. Try another key: a uuid, a user_id, a username, an email, an employee id, a uid, or a record's id. `cis rejections` and `cis cases` list records that could not be taken; some of them cannot even be named.")
+	}
+}
+
+// schemeWords says what a key is.
+func schemeWords(s people.Scheme) string {
+	if strings.HasPrefix(string(s), "record:") {
+		return "as its id"
+	}
+	return "as " + strings.ReplaceAll(string(s), "_", " ")
+}
+
+// records looks for the key in the tables of all sources, which hold hashes, and
+// in the records themselves that attach to nobody.
+func (o *opened) records(ctx context.Context, t *trace) error {
 	head, err := sync.Head(ctx, o.store)
 	if err != nil || head == "" {
-		return names, err
+		return err
 	}
 	w, err := snapshots.Open(ctx, o.blobs, head)
 	if err != nil {
-		return names, err
+		return err
 	}
 	defer w.Close()
 	hash, err := sync.Hasher(ctx, o.store)
 	if err != nil {
-		return names, err
+		return err
 	}
+	email := people.Key{Scheme: people.ByEmail, Value: strings.ToLower(t.Key)}
+	login := people.Key{Scheme: people.ByUserID, Value: t.Key}
 	for _, s := range w.Manifest.Sources {
 		table, err := w.Records(ctx, s.Name)
 		if err != nil {
-			return names, err
+			return err
 		}
-		if r, ok := table.Find(hash.Record(s.Publisher, record)); ok && r.Person.IsZero() {
-			names = append(names, s.Name)
+		waiting, err := snapshots.Read(ctx, o.blobs, s.Waiting)
+		if err != nil {
+			return err
+		}
+		id, byEmail, byLogin := hash.Record(s.Publisher, t.Key), hash.Key(email), hash.Key(login)
+		for i := range table.Len() {
+			r := table.At(i)
+			x := waitingRecord{Source: s.Name, Publisher: s.Publisher}
+			switch {
+			case r.Key == id:
+				x.By, x.Record = people.ByRecord(s.Publisher), t.Key
+			case r.UserID == byLogin:
+				x.By = people.ByUserID
+			case r.Email == byEmail:
+				x.By = people.ByEmail
+			}
+			if !r.Person.IsZero() {
+				if x.By != "" && r.State != snapshot.Gone {
+					t.Attached = append(t.Attached, attachedRecord{s.Name, x.By, r.Person})
+				}
+				continue
+			}
+			if r.State != snapshot.Present {
+				x.Missing = time.Unix(r.Since, 0).UTC()
+			}
+			if end := r.Offset + uint64(r.Length); r.Length > 0 && end <= uint64(len(waiting)) {
+				ob, err := people.ParseObservation(waiting[r.Offset:end])
+				if err != nil {
+					return fmt.Errorf("cis: decode a record of %s that waits: %w", s.Name, err)
+				}
+				for _, k := range ob.Keys {
+					if x.By == "" && (k.Value == t.Key || k.Scheme == people.ByEmail && k.Value == email.Value) {
+						x.By = k.Scheme
+					}
+				}
+				x.Record, x.Place, x.SeenAt = ob.Record, ob.Place, ob.SeenAt
+			}
+			if x.By != "" {
+				t.Waiting = append(t.Waiting, x)
+			}
 		}
 	}
-	return names, nil
+	return nil
 }

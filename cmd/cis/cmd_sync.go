@@ -388,6 +388,11 @@ func (p *program) showPlan(ctx context.Context, w io.Writer, job sync.Job, rec s
 // showChange prints one attribute's change: a map by its keys, the rest as
 // old and new.
 func (p *program) showChange(w io.Writer, path people.Path, old, now people.Content) {
+	fmt.Fprintf(w, "    %-32s %s\n", path, show.Clean(changeText(old, now)))
+}
+
+// changeText says what became another in an attribute.
+func changeText(old, now people.Content) string {
 	var parts []string
 	if old.Value.Kind() == people.Map || now.Value.Kind() == people.Map {
 		for _, e := range old.Value.Entries() {
@@ -411,7 +416,7 @@ func (p *program) showChange(w io.Writer, path people.Path, old, now people.Cont
 	if old.Verified != now.Verified && !old.Value.IsNull() {
 		parts = append(parts, fmt.Sprintf("verified %t -> %t", old.Verified, now.Verified))
 	}
-	fmt.Fprintf(w, "    %-32s %s\n", path, show.Clean(strings.Join(parts, ", ")))
+	return strings.Join(parts, ", ")
 }
 
 func entry(e people.Entry) string {

@@ -76,7 +76,7 @@ type Word struct {
 
 // Differs reports whether the word says something else than what stands.
 func (w Word) Differs() bool {
-	return !w.Counts && w.Code != Absent && w.Code != Silent && w.Code != Agrees
+	return !w.Counts && w.Code != Agrees && (w.Says == SaysValue || w.Says == SaysEmpty)
 }
 
 // What a possibility needs.
@@ -106,6 +106,9 @@ type Explanation struct {
 	// Source is whose word the value is, "" for a value that is nobody's word
 	// (uuid, an import) and for none.
 	Source people.Publisher `json:"source,omitzero"`
+	// Rule is by which that word keeps the value as it is; "" if nobody who may
+	// change it speaks, so that it stands as it was once set.
+	Rule string `json:"rule,omitzero"`
 	// Words are those of all publishers that have a say or a record, in the
 	// order of the catalogue.
 	Words []Word `json:"words"`
@@ -163,11 +166,11 @@ func Explain(in Input, path people.Path, source people.Publisher) (Explanation, 
 			e.Pending = &d.Change
 		}
 		if d.New.Value.Equal(d.Old.Value) && d.Rule != RuleDisplay && path != people.Active {
-			x.source = d.Source
+			x.source, e.Rule = d.Source, d.Rule
 		}
 	}
 	if x.cur.Value.IsNull() {
-		x.source = ""
+		x.source, e.Rule = "", ""
 	}
 	if attr.ComposedBy != "" {
 		e.Keys = map[string]people.Publisher{}
@@ -179,7 +182,7 @@ func Explain(in Input, path people.Path, source people.Publisher) (Explanation, 
 		if w, speaks := x.word(p.Name); speaks {
 			e.Words = append(e.Words, w)
 			if path == people.Active && w.Counts && x.decision.Source == p.Name {
-				x.source = p.Name
+				x.source, e.Rule = p.Name, x.decision.Rule
 			}
 		}
 	}
@@ -427,7 +430,9 @@ func (x *explainer) composed(w *Word, c people.Claim) {
 
 // lifecycle is what a record says of the person's being here.
 func (x *explainer) lifecycle(o *people.Observation) Word {
-	w := Word{Publisher: o.Publisher, Says: SaysNothing}
+	here := o.Lifecycle == people.Present
+	w := Word{Publisher: o.Publisher, Says: SaysValue, Value: people.BoolValue(here), Verified: true}
+	nothing := func() { w.Says, w.Value, w.Verified = SaysNothing, people.Value{}, false }
 	state := map[people.Lifecycle]string{people.Present: "has a record", people.NotYet: "says that the person is not here yet",
 		people.Blocked: "says that the login is blocked", people.Ended: "says that the person has left", people.Gone: "its record is gone"}[o.Lifecycle]
 	blocked := x.Evidence.Find(people.AccessProvider)
@@ -439,21 +444,28 @@ func (x *explainer) lifecycle(o *people.Observation) Word {
 		if w.because(NotAuthority, "%s, which decides nothing: no source that may say so has a record", state); w.By != "" {
 			w.because(NotAuthority, "%s, which decides nothing: %s says whether the person is here", state, x.title(w.By))
 		}
+		if here == x.cur.Value.True() || o.Lifecycle == people.NotYet {
+			nothing()
+		}
 		return w
 	case blocked != nil && blocked.Lifecycle == people.Blocked:
 		w.By = people.AccessProvider
 		w.because(StaysBlocked, "%s; but the login is blocked", state)
+		if here == x.cur.Value.True() {
+			nothing()
+		}
 		return w
 	case o.Lifecycle == people.Gone && x.Protected:
+		nothing()
 		w.because(IsProtected, "%s; but the person is protected, and stays", state)
 		return w
 	case o.Lifecycle == people.NotYet:
+		nothing()
 		w.because(NotYetHere, "%s: that changes nothing", state)
 		return w
 	default:
 		w.because(SaysHere, "%s, and it is the one that says whether the person is here", state)
 	}
-	w.Says, w.Value, w.Verified = SaysValue, people.BoolValue(o.Lifecycle == people.Present), true
 	if w.Counts = w.Value.Equal(x.cur.Value); !w.Counts {
 		w.because(Pending, "%s: the next sync takes that, unless a guard holds it", state)
 	}
@@ -672,12 +684,14 @@ func (x *explainer) outlook(could []Possibility) string {
 	case people.UUID:
 		return "Nothing changes it."
 	}
-	var now, once []people.Publisher
+	var now, once, back []people.Publisher
 	for _, q := range could {
 		switch {
 		case x.attr.Path == people.Active || q.Needs == NeedsUnlink:
 		case q.Needs == NeedsClaim:
 			now = append(now, q.Publisher)
+		case q.Needs == NeedsRecord && x.Evidence.Find(q.Publisher) != nil:
+			back = append(back, q.Publisher)
 		case q.Needs == NeedsRecord:
 			once = append(once, q.Publisher)
 		}
@@ -696,6 +710,9 @@ func (x *explainer) outlook(could []Possibility) string {
 	}
 	if len(once) > 0 {
 		say("%s could, and has no record of the person.", x.titles(once, "or"))
+	}
+	if len(back) > 0 {
+		say("%s could, if its record came back.", x.titles(back, "or"))
 	}
 	for _, q := range could {
 		switch {

@@ -78,7 +78,7 @@ func TestExplain(t *testing.T) {
 		{name: "a second word", path: "identities.github_id_v4", source: people.Directory, stored: profile{"identities.github_id_v4": "other"}, evidence: evidence{own, hub}, whose: people.Directory,
 			words: words{people.Directory: merge.Updates, people.GitHub: merge.SecondWord}, outlook: "GitHub could, if the people directory said nothing about it."},
 		{name: "a proof that is gone", path: "identities.github_id_v4", source: people.Directory, stored: profile{"identities.github_id_v4": "older"}, evidence: evidence{with(people.Gone, hub)}, whose: people.Directory,
-			words: words{people.GitHub: merge.GoneProof}, outlook: "or GitHub could, and has no record of the person."},
+			words: words{people.GitHub: merge.GoneProof}, outlook: "GitHub could, if its record came back."},
 		{name: "signed with a wrong display", path: "first_name", source: people.LDAP, evidence: evidence{ldap, says(people.Directory, badly)}, whose: people.LDAP, words: words{people.Directory: merge.BadDisplay}},
 		{name: "of another kind", path: "first_name", source: people.LDAP, evidence: evidence{says(people.Directory, people.Claim{Path: "first_name", Value: people.BoolValue(true)})}, whose: people.LDAP, words: words{people.Directory: merge.OtherKind}},
 		{name: "by which people are found", path: "primary_username", source: people.CIS, evidence: evidence{says(people.Directory, empty("primary_username"))}, whose: people.CIS, words: words{people.Directory: merge.Findable}},
@@ -166,6 +166,7 @@ func TestExplainNamesWhoWon(t *testing.T) {
 		if in.Stored == nil {
 			return
 		}
+		again, _ := merge.Merge(in)
 		for _, attr := range cat.Attributes {
 			var won *merge.Decision
 			source := in.Origin[attr.Path]
@@ -174,11 +175,11 @@ func TestExplainNamesWhoWon(t *testing.T) {
 				source = won.Source
 			}
 			e, _ := merge.Explain(in, attr.Path, source)
-			if e.Pending != nil {
+			checkWords(t, in, e)
+			if e.Pending != nil && !slices.ContainsFunc(again, func(d merge.Decision) bool { return d.Path == attr.Path }) {
 				t.Fatalf("%s: pending %+v", attr.Path, e.Pending)
 			}
-			checkWords(t, in, e)
-			if won == nil {
+			if won == nil || e.Pending != nil {
 				continue
 			}
 			switch w, _ := wordOf(e, won.Source); {
@@ -268,6 +269,9 @@ func TestExplainKnowsWhoCould(t *testing.T) {
 			return // who could empty it is not asked
 		}
 		said := people.Claim{Path: attr.Path, Value: anyValue(t, attr.Kind), Since: now}
+		if slices.ContainsFunc(in.Evidence.Observations, func(o people.Observation) bool { c, ok := o.Claim(attr.Path); return ok && c.Value.Equal(said.Value) }) {
+			return // then it is somebody else's word, too
+		}
 		o.Claims = append(o.Claims, said)
 		o.Sort()
 		after, _ := merge.Merge(in)
