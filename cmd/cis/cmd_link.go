@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os/user"
 	"slices"
 	"strings"
@@ -72,7 +73,16 @@ func (p *program) decide(ctx context.Context, who, source, record, reason, by st
 	if err != nil {
 		return err
 	}
-	store, err := p.openVault(ctx, c, false)
+	store, err := p.openVault(ctx, c, true) // which makes none
+	if errors.Is(err, fs.ErrNotExist) {
+		return usageError{sync.ErrNotLoaded}
+	}
+	if err == nil {
+		err = store.Close()
+	}
+	if err == nil {
+		store, err = p.openVault(ctx, c, false)
+	}
 	if err != nil {
 		return err
 	}
