@@ -339,7 +339,7 @@ func (c *correlation) firstLink(i int) {
 	}
 	for k := range table {
 		r := &table[k]
-		if !r.Person.IsZero() || r.NotYet {
+		if !r.Person.IsZero() || r.NotYet || r.State == snapshot.Gone {
 			continue
 		}
 		o := byMail[r.Email]
