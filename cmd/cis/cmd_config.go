@@ -96,6 +96,11 @@ func (configCheckCommand) Run(ctx context.Context, p *program) error {
 		} else {
 			row.State = there("file:" + from.file)
 		}
+		if from.keys != "" {
+			if _, _, err := readKeys(ctx, from.keys); err != nil {
+				complain("sources.%s.keys_file: %s", s.Name, strings.ReplaceAll(err.Error(), "\n", "; "))
+			}
+		}
 		if opened, err := p.openSource(c, s); err != nil {
 			complain("sources.%s: %s", s.Name, err)
 		} else if err := opened.Close(); err != nil {

@@ -45,11 +45,13 @@ type sourceType struct {
 }
 
 // An origin is where a source reads: a file, or a server with a secret that
-// stands in the named setting.
+// stands in the named setting, and a file with the keys that its records are
+// signed with.
 type origin struct {
 	file, url string
 	secret    config.Secret
 	setting   string
+	keys      string
 }
 
 // Surroundings are what a source needs of the rest of the configuration, in
@@ -71,7 +73,7 @@ func sourceTypes() map[string]sourceType {
 			config:    func() any { return new(ldapEntry) },
 			from: func(c any) origin {
 				e := c.(*ldapEntry)
-				return origin{e.File, e.URL, e.Password, "password"}
+				return origin{file: e.File, url: e.URL, secret: e.Password, setting: "password"}
 			},
 			open: func(p *program, c any, _ surroundings) (connectors.Source, error) {
 				e := c.(*ldapEntry)
@@ -83,7 +85,7 @@ func sourceTypes() map[string]sourceType {
 			config:    func() any { return new(hrisEntry) },
 			from: func(c any) origin {
 				e := c.(*hrisEntry)
-				return origin{e.File, e.URL, e.Password, "password"}
+				return origin{file: e.File, url: e.URL, secret: e.Password, setting: "password"}
 			},
 			open: func(p *program, c any, at surroundings) (connectors.Source, error) {
 				e := c.(*hrisEntry)
@@ -95,7 +97,7 @@ func sourceTypes() map[string]sourceType {
 			config:    func() any { return new(auth0Entry) },
 			from: func(c any) origin {
 				e := c.(*auth0Entry)
-				return origin{e.File, e.URL, e.Secret, "secret"}
+				return origin{file: e.File, url: e.URL, secret: e.Secret, setting: "secret"}
 			},
 			open: func(p *program, c any, at surroundings) (connectors.Source, error) {
 				e := c.(*auth0Entry)
@@ -107,7 +109,7 @@ func sourceTypes() map[string]sourceType {
 			config:    func() any { return new(directoryEntry) },
 			from: func(c any) origin {
 				e := c.(*directoryEntry)
-				return origin{e.File, e.URL, e.Secret, "secret"}
+				return origin{file: e.File, url: e.URL, secret: e.Secret, setting: "secret", keys: e.KeysFile}
 			},
 			open: func(p *program, c any, at surroundings) (connectors.Source, error) {
 				e := c.(*directoryEntry)
@@ -124,7 +126,7 @@ func sourceTypes() map[string]sourceType {
 			config:    func() any { return new(githubEntry) },
 			from: func(c any) origin {
 				e := c.(*githubEntry)
-				from := origin{e.File, e.URL, e.Secret, "secret"}
+				from := origin{file: e.File, url: e.URL, secret: e.Secret, setting: "secret"}
 				if from.file == "" && from.url == "" {
 					from.url = github.DefaultURL
 				}
@@ -229,7 +231,7 @@ type auth0Entry struct {
 }
 
 func (e auth0Entry) Validate() error {
-	return errors.Join(unjoin(e.Config.Validate(), secretFor(e.URL, "the client, or a token,", e.Secret))...)
+	return errors.Join(unjoin(e.Config.Validate(), secretFor(e.URL, "the secret of the client, or a token", e.Secret))...)
 }
 
 type directoryEntry struct {
@@ -242,7 +244,7 @@ type directoryEntry struct {
 }
 
 func (e directoryEntry) Validate() error {
-	bad := unjoin(e.Config.Validate(), secretFor(e.URL, "the client", e.Secret))
+	bad := unjoin(e.Config.Validate(), secretFor(e.URL, "the secret of the client", e.Secret))
 	if e.KeysURL != "" && e.KeysFile != "" {
 		bad = append(bad, errors.New("at most one of keys_url and keys_file"))
 	}
@@ -262,7 +264,7 @@ func (e githubEntry) Validate() error {
 	if e.File != "" {
 		from = ""
 	}
-	return errors.Join(unjoin(e.Config.Validate(), secretFor(from, "the token, or the app's private key,", e.Secret))...)
+	return errors.Join(unjoin(e.Config.Validate(), secretFor(from, "a token, or the app's private key", e.Secret))...)
 }
 
 func passwordFor(needed bool, who string, password config.Secret) error {
@@ -275,10 +277,10 @@ func passwordFor(needed bool, who string, password config.Secret) error {
 	return nil
 }
 
-func secretFor(url, whose string, secret config.Secret) error {
+func secretFor(url, what string, secret config.Secret) error {
 	switch {
 	case url != "" && secret == "":
-		return fmt.Errorf("a server needs the secret of %s: secret: env:NAME or file:PATH", strings.TrimSuffix(whose, ","))
+		return fmt.Errorf("a server needs %s: secret: env:NAME or file:PATH", what)
 	case url == "" && secret != "":
 		return errors.New("secret means nothing for a file")
 	}
