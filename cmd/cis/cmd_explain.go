@@ -16,6 +16,7 @@ import (
 	"example.org/cis/pipelines/sync"
 	"example.org/cis/sinks"
 	"example.org/cis/transforms/catalogue"
+	"example.org/cis/transforms/correlate"
 	"example.org/cis/transforms/merge"
 	"example.org/cis/transforms/people"
 	"example.org/cis/transforms/sign"
@@ -102,6 +103,11 @@ type explanation struct {
 	Records    []recordRow      `json:"records"`
 	Attributes []explained      `json:"attributes"`
 	Apart      []sync.Link      `json:"kept_apart,omitzero"`
+	// What the last run set aside of the records, what is undecided about them,
+	// and where they are missing.
+	Rejections []people.Rejection   `json:"rejections,omitzero"`
+	Cases      []people.Case        `json:"cases,omitzero"`
+	Upcoming   []correlate.Upcoming `json:"upcoming,omitzero"`
 }
 
 func (c explainCommand) Run(ctx context.Context, p *program) error {
@@ -206,6 +212,11 @@ func (p *program) explain(ctx context.Context, o *opened, cfg *config.Config, ca
 			x.Apart = append(x.Apart, d)
 		}
 	}
+	open, err := o.lists(ctx)
+	if err != nil {
+		return x, err
+	}
+	x.leftOpen(open, only)
 	in := merge.Input{ID: s.ID, Stored: profile, Evidence: evidence, Catalogue: cat, Now: p.now(),
 		Protected: slices.Contains(cfg.Protected, x.UserID) || slices.ContainsFunc(evidence.Former, func(id string) bool { return slices.Contains(cfg.Protected, id) })}
 	for _, n := range profile.Attributes {
@@ -237,6 +248,27 @@ func (p *program) explain(ctx context.Context, o *opened, cfg *config.Config, ca
 		x.Attributes = append(x.Attributes, ex)
 	}
 	return x, nil
+}
+
+// leftOpen picks what the last run left open about the person, or about one
+// attribute.
+func (x *explanation) leftOpen(l snapshots.Lists, only people.Path) {
+	for _, r := range l.Rejections {
+		mine := slices.ContainsFunc(x.Records, func(o recordRow) bool { return o.Publisher == r.Publisher && o.Record == r.Record })
+		if mine && (only == "" || r.Attribute == "" || r.Attribute == only) {
+			x.Rejections = append(x.Rejections, r)
+		}
+	}
+	for _, k := range l.Cases {
+		if slices.Contains(k.People, x.Person) {
+			x.Cases = append(x.Cases, k)
+		}
+	}
+	for _, u := range l.Upcoming {
+		if u.Person == x.Person {
+			x.Upcoming = append(x.Upcoming, u)
+		}
+	}
 }
 
 func (p *program) policy(c *config.Config) sign.Policy { return verifyCommand{}.policy(c) }
@@ -355,7 +387,7 @@ func (p *program) showExplanation(out io.Writer, x explanation, cat *catalogue.C
 func (p *program) showValues(w page, x explanation, cat *catalogue.Catalogue) error {
 	type line struct{ name, value, by, rule, since string }
 	sections := map[string][]line{}
-	widest := line{}
+	widest := line{"attribute", "value", "said by", "rule", "since"}
 	wide := func(a *string, b string) {
 		if show.Width(b) > show.Width(*a) {
 			*a = b
@@ -531,7 +563,8 @@ func (p *program) showWho(w page, x explanation) {
 	if x.Active {
 		state = "active"
 	}
-	fmt.Fprintf(w, "%s  %s, revision %d\n%s, %s\n", show.Clean(x.Name), state, x.Revision, x.Person, show.Clean(x.UserID))
+	w.say(0, "%s  %s, revision %d", x.Name, state, x.Revision)
+	w.say(0, "%s, %s", x.Person, x.UserID)
 	if x.FoundBy != "" {
 		w.say(0, "%s was the login of this person, and still leads to them.", x.FoundBy)
 	} else if len(x.Former) > 0 {
@@ -558,6 +591,15 @@ func (p *program) showWho(w page, x explanation) {
 		fmt.Fprint(w, "\nRecords:\n\n")
 		w.items(2, rows) // an id is needed whole
 	}
+	for _, u := range x.Upcoming {
+		due := "once a second extract confirms it, and a grace has passed"
+		if !u.Due.IsZero() {
+			due = "on " + moment(u.Due)
+		}
+		fmt.Fprintln(w)
+		w.say(0, "%s does not have the record since %s; that acts %s, unless it comes back.", u.Source, moment(u.Since), due)
+	}
+	w.leftOpen(x.Rejections, x.Cases)
 	for _, d := range x.Apart {
 		if !slices.ContainsFunc(x.Records, func(r recordRow) bool { return r.Publisher == d.Publisher && r.Record == d.Record }) {
 			fmt.Fprintln(w)
@@ -655,6 +697,7 @@ func (p *program) showStory(out io.Writer, x explanation, cat *catalogue.Catalog
 		rows = append(rows, []string{string(word.Publisher), saying(word), reason})
 	}
 	w.items(3, rows)
+	w.leftOpen(slices.DeleteFunc(slices.Clone(x.Rejections), func(r people.Rejection) bool { return r.Attribute != a.Path }), nil)
 	fmt.Fprintln(w)
 	w.say(0, "To change it: %s", a.Outlook)
 	if a.Pending != nil {
@@ -818,10 +861,9 @@ func (c explainCommand) nobody(ctx context.Context, p *program, o *opened) error
 	return errors.Join(err, printedError{errNobody})
 }
 
-func (p *program) showTrace(w page, t trace) {
-	say := func(format string, args ...any) { w.say(0, format, args...) }
-	say("Nobody is found by %s.", t.Key)
-	for _, r := range t.Rejections {
+// leftOpen says what was set aside and what is undecided.
+func (w page) leftOpen(rejections []people.Rejection, cases []people.Case) {
+	for _, r := range rejections {
 		what := "A record"
 		if r.Attribute != "" {
 			what = string(r.Attribute) + " of a record"
@@ -831,9 +873,20 @@ func (p *program) showTrace(w page, t trace) {
 			at = " at " + r.Place
 		}
 		fmt.Fprintln(w)
-		say("%s of %s%s was set aside (%s, since %s): %s.", what, r.Source, at, r.Stage, day(r.FirstSeen), r.Reason)
-		say("Correct it in the source; the next sync reads it again.")
+		w.say(0, "%s of %s%s was set aside (%s, since %s): %s.", what, r.Source, at, r.Stage, day(r.FirstSeen), r.Reason)
+		w.say(0, "Correct it in the source; the next sync reads it again.")
 	}
+	for _, k := range cases {
+		fmt.Fprintln(w)
+		w.say(0, "The record %s of %s is undecided since %s (%s): %s.", orDash(k.Record), k.Publisher, day(k.FirstSeen), k.Kind, strings.TrimSuffix(k.Reason, "."))
+		w.say(0, "To resolve: %s.", strings.TrimSuffix(k.Resolve, "."))
+	}
+}
+
+func (p *program) showTrace(w page, t trace) {
+	say := func(format string, args ...any) { w.say(0, format, args...) }
+	say("Nobody is found by %s.", t.Key)
+	w.leftOpen(t.Rejections, nil)
 	for _, r := range t.Waiting {
 		at := ""
 		if r.Place != "" {
@@ -845,10 +898,8 @@ func (p *program) showTrace(w page, t trace) {
 			say("It is missing there since %s.", day(r.Missing))
 		}
 	}
+	w.leftOpen(nil, t.Cases)
 	for _, k := range t.Cases {
-		fmt.Fprintln(w)
-		say("The record %s of %s is undecided since %s (%s): %s.", orDash(k.Record), k.Publisher, day(k.FirstSeen), k.Kind, k.Reason)
-		say("To resolve: %s.", strings.TrimSuffix(k.Resolve, "."))
 		for _, id := range k.People {
 			say("It concerns %s: cis explain %s", id, id)
 		}

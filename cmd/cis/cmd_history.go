@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"example.org/cis/cmd/cis/internal/show"
+	"example.org/cis/pipelines/snapshots"
+	"example.org/cis/sinks"
 	"example.org/cis/transforms/people"
 )
 
@@ -64,23 +68,21 @@ func (c personHistoryCommand) Run(ctx context.Context, p *program) error {
 		revisions, more = revisions[:c.Limit], len(revisions)-c.Limit
 	}
 	result := map[string]any{"person": s.ID, "revisions": listed(revisions), "more": more}
-	return p.print(result, func(w io.Writer) error {
-		fmt.Fprintf(w, "%s  %s\n", show.Clean(nameOf(profile)), s.ID)
+	return p.print(result, func(out io.Writer) error {
+		w := p.page(out)
+		w.say(0, "%s  %s", nameOf(profile), s.ID)
 		if len(revisions) == 0 {
 			_, err := fmt.Fprintln(w, "\nNothing changed.")
 			return err
 		}
 		for _, r := range revisions {
-			fmt.Fprintf(w, "\nrevision %d, %s, %s\n", r.Number, moment(r.RecordedAt), show.Clean(causeText(r.Cause)))
+			fmt.Fprintln(w)
+			w.say(0, "revision %d, %s, %s", r.Number, moment(r.RecordedAt), causeText(r.Cause))
+			if opaque(r) {
+				fmt.Fprintln(w, "  The profile was taken over as it is; what that changed is not in the history.")
+			}
 			for _, op := range r.Operations {
-				fmt.Fprintf(w, "  %s by %s\n", op.Class, cmp.Or(string(op.Source), string(people.CIS)))
-				if op.Class == people.Create && c.Attribute == "" {
-					fmt.Fprintf(w, "    %s\n", show.Plural(int64(len(op.Changes)), "attribute", "attributes"))
-					continue
-				}
-				for _, ch := range op.Changes {
-					p.showChange(w, ch.Path, ch.Old, ch.New)
-				}
+				w.operation(r, op, c.Attribute != "")
 			}
 		}
 		if more > 0 {
@@ -90,19 +92,52 @@ func (c personHistoryCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
+// opaque reports whether a revision replaced the profile whole.
+func opaque(r people.Revision) bool { return r.Cause.Door == "import" && len(r.Operations) == 0 }
+
+// operation prints what an operation changed; of a creation, in which
+// everything does, only how much on whose word, unless all is asked for.
+func (w page) operation(r people.Revision, op people.Operation, all bool) {
+	by := cmp.Or(string(op.Source), string(people.CIS))
+	if op.Class == people.Create && !all {
+		count := map[people.Publisher]int{}
+		for _, ch := range op.Changes {
+			count[cmp.Or(ch.Source, op.Source)]++
+		}
+		var parts []string
+		for _, p := range slices.Sorted(maps.Keys(count)) {
+			parts = append(parts, fmt.Sprintf("%d by %s", count[p], cmp.Or(p, people.CIS)))
+		}
+		fmt.Fprint(w, "  ")
+		w.say(4, "%s: %s, %s", op.Class, show.Plural(int64(len(op.Changes)), "attribute", "attributes"), strings.Join(parts, ", "))
+		return
+	}
+	fmt.Fprintf(w, "  %s by %s\n", op.Class, by)
+	var rows [][]string
+	for _, ch := range op.Changes {
+		text := changeText(ch.Old, ch.New) + " (" + ch.Rule
+		if from := cmp.Or(ch.Source, op.Source); from != op.Source {
+			text += " of " + string(from)
+		}
+		rows = append(rows, []string{"  " + string(ch.Path), text + earlier(ch.Since, r.RecordedAt) + ")"})
+	}
+	w.items(2, rows)
+}
+
 type personAtCommand struct {
 	Who  string `arg:"" help:"Anything that leads to one person."`
-	When string `arg:"" help:"A time as 2026-03-04T06:00:00Z, a day (its end, UTC), or a run."`
+	When string `arg:"" optional:"" help:"A time as 2026-03-04T06:00:00Z, a day (its end, UTC), or a run."`
+	Of   string `name:"run" placeholder:"RUN" help:"The profile as this run left it."`
 	All  bool   `help:"Show attributes without a value too."`
 }
 
 func (personAtCommand) Help() string {
-	return `Shows a profile as it was at a time, rebuilt from its history. An attribute that is today as it was then has its signature; of the others the values are known, and who had signed them is not.
+	return `Shows a profile as it was at a time: from the snapshot of the last run before, signatures included, if that is still kept; else rebuilt from its history. Then an attribute that is today as it was then has its signature; of the others the values are known, and their signatures are not.
 
 Examples:
 
     cis person at jdoe 2026-03-04
-    cis person at jdoe 20260304t060000z --json`
+    cis person at jdoe --run 20260304t060000z --json`
 }
 
 // then is a profile as it was.
@@ -110,12 +145,19 @@ type then struct {
 	Person   people.ID `json:"person"`
 	At       time.Time `json:"at"`
 	Revision int64     `json:"revision"`
+	// From says where the profile comes from: snapshot (then Run is whose), or
+	// history.
+	From string `json:"from"`
+	Run  string `json:"run,omitzero"`
 	// Rebuilt are the attributes that have changed since: they have no signature here.
 	Rebuilt []people.Path   `json:"rebuilt"`
 	Profile *people.Profile `json:"profile"`
 }
 
 func (c personAtCommand) Run(ctx context.Context, p *program) error {
+	if (c.When == "") == (c.Of == "") {
+		return usageError{errors.New("say when: a time, a day, or --run RUN")}
+	}
 	o, err := p.open(ctx)
 	if err != nil {
 		return err
@@ -133,57 +175,163 @@ func (c personAtCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if len(revisions) > 0 && revisions[0].Number == 1 && revisions[0].RecordedAt.After(at) {
-		return fmt.Errorf("cis: that person was not there at %s: they came at %s", moment(at), moment(revisions[0].RecordedAt))
+	t, err := o.then(ctx, s, profile, revisions, at)
+	if err != nil {
+		return err
 	}
-	t := then{s.ID, at, s.Revision, []people.Path{}, profile.Clone()}
-	for _, r := range slices.Backward(revisions) {
+	return p.print(t, func(w io.Writer) error { return p.showThen(p.page(w), t, s.Revision, profile, c.All) })
+}
+
+// then finds out what a profile was.
+func (o *opened) then(ctx context.Context, s sinks.Stored, profile *people.Profile, revisions []people.Revision, at time.Time) (then, error) {
+	t := then{Person: s.ID, At: at, From: "history", Rebuilt: []people.Path{}}
+	var blind time.Time // of what came before there is no history
+	for _, r := range revisions {
 		if !r.RecordedAt.After(at) {
+			t.Revision = r.Number
+		} else if opaque(r) && r.Number > 1 {
+			blind = r.RecordedAt
+		}
+	}
+	if t.Revision == 0 && len(revisions) > 0 {
+		return t, fmt.Errorf("cis: that person was not there at %s: they came at %s", moment(at), moment(revisions[0].RecordedAt))
+	}
+	kept, run, err := o.kept(ctx, s.ID, t.Revision, at)
+	if err != nil {
+		return t, err
+	}
+	switch {
+	case kept != nil:
+		t.From, t.Run, t.Profile = "snapshot", run, kept
+	case !blind.IsZero():
+		return t, fmt.Errorf("cis: the profile was replaced by an import at %s: what it said before is not in its history, and no snapshot of that time is kept", moment(blind))
+	default:
+		t.Profile, t.Rebuilt = rebuild(profile, revisions, t.Revision)
+	}
+	return t, nil
+}
+
+// kept reads a profile from the snapshot of the last run before a time, nil if
+// that is not kept any more, or if the person was written since.
+func (o *opened) kept(ctx context.Context, id people.ID, revision int64, at time.Time) (*people.Profile, string, error) {
+	runs, err := o.runs(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, r := range runs {
+		if !r.Snapshot || r.Clock.After(at) {
+			continue
+		}
+		w, err := snapshots.Open(ctx, o.blobs, r.Run)
+		if errors.Is(err, sinks.ErrNotFound) {
+			return nil, "", nil
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		defer w.Close()
+		row, ok := w.Rows.Find(id)
+		if !ok || row.Revision != revision {
+			return nil, "", nil
+		}
+		profile, err := w.Profile(ctx, row)
+		if errors.Is(err, sinks.ErrNotFound) {
+			return nil, "", nil
+		}
+		return profile, r.Run, err
+	}
+	return nil, "", nil
+}
+
+// rebuild undoes what came after a revision. What was changed and changed back
+// has no signature either: it was signed anew.
+func rebuild(now *people.Profile, revisions []people.Revision, revision int64) (*people.Profile, []people.Path) {
+	then, paths := now.Clone(), []people.Path{}
+	set := func(path people.Path, c people.Content) {
+		a, _ := then.Find(path)
+		a.Value, a.Metadata.Display, a.Metadata.Verified = c.Value, c.Display, c.Verified
+		a.Signature = people.Signature{Publisher: people.Mark{Typ: "JWS"}}
+		then.Set(path, a)
+		if !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	for _, r := range slices.Backward(revisions) {
+		if r.Number == revision && len(paths) > 0 { // the date follows every write
+			a, _ := then.Find(people.LastModified)
+			c := people.ContentOf(a)
+			c.Value = people.StringValue(r.RecordedAt.UTC().Format(people.TimeFormat))
+			set(people.LastModified, c)
+		}
+		if r.Number <= revision {
 			break
 		}
-		t.Revision = r.Number - 1
 		for _, op := range slices.Backward(r.Operations) {
 			for _, ch := range op.Changes {
-				a, _ := t.Profile.Find(ch.Path)
-				a.Value, a.Metadata.Display, a.Metadata.Verified = ch.Old.Value, ch.Old.Display, ch.Old.Verified
-				a.Signature = people.Signature{Publisher: people.Mark{Typ: "JWS"}}
-				t.Profile.Set(ch.Path, a)
-				if !slices.Contains(t.Rebuilt, ch.Path) {
-					t.Rebuilt = append(t.Rebuilt, ch.Path)
-				}
+				set(ch.Path, ch.Old)
 			}
 		}
 	}
-	slices.Sort(t.Rebuilt)
-	return p.print(t, func(w io.Writer) error {
-		state := "inactive"
-		if t.Profile.Value(people.Active).True() {
-			state = "active"
+	slices.Sort(paths)
+	return then, paths
+}
+
+func (p *program) showThen(w page, t then, revision int64, profile *people.Profile, all bool) error {
+	state := "inactive"
+	if t.Profile.Value(people.Active).True() {
+		state = "active"
+	}
+	w.say(0, "%s  %s at %s, revision %d of %d", nameOf(t.Profile), state, moment(t.At), t.Revision, revision)
+	switch {
+	case t.From == "snapshot":
+		w.say(0, "As run %s left it.", t.Run)
+	case len(t.Rebuilt) > 0:
+		w.say(0, "Rebuilt from the history; of %s that changed since the signature is not known.", show.Plural(int64(len(t.Rebuilt)), "attribute", "attributes"))
+	default:
+		w.say(0, "It has not changed since.")
+	}
+	fmt.Fprintln(w)
+	type line struct{ path, value, display, today string }
+	var lines []line
+	taken, display, today := 0, len("display"), 0 // columns
+	for _, n := range t.Profile.Attributes {
+		now, _ := profile.Find(n.Path)
+		same := people.ContentOf(now).Equal(people.ContentOf(n.Attribute))
+		if n.Path == people.LastModified || !all && n.Value.IsNull() && now.Value.IsNull() {
+			continue
 		}
-		fmt.Fprintf(w, "%s  %s at %s, revision %d of %d\n\n", show.Clean(nameOf(t.Profile)), state, moment(at), t.Revision, s.Revision)
-		table := p.table("attribute", "value", "display", "today")
-		for _, n := range t.Profile.Attributes {
-			if n.Path == people.LastModified || n.Value.IsNull() && !c.All {
-				continue
-			}
-			today := "the same"
-			if now, _ := profile.Find(n.Path); !people.ContentOf(now).Equal(people.ContentOf(n.Attribute)) {
-				today = valueText(now.Value)
-				if now.Value.IsNull() {
-					today = "none"
-				} else if now.Value.Equal(n.Value) {
-					today = "display " + orNull(now.Metadata.Display)
-				}
-			}
-			table.Row(string(n.Path), valueText(n.Value), orNull(n.Metadata.Display), today)
+		l := line{string(n.Path), valueText(n.Value), orNull(n.Metadata.Display), "the same"}
+		switch {
+		case same:
+		case now.Value.IsNull():
+			l.today = "none"
+		case now.Value.Equal(n.Value):
+			l.today = "display " + orNull(now.Metadata.Display)
+		default:
+			l.today = valueText(now.Value)
 		}
-		_, err := table.WriteTo(w)
-		return err
-	})
+		if n.Value.IsNull() {
+			l.value = "none"
+		}
+		lines = append(lines, l)
+		taken, display, today = max(taken, show.Width(l.path)), max(display, show.Width(l.display)), max(today, show.Width(l.today))
+	}
+	room := w.columns - taken - display - 6
+	today = min(today, room/2)
+	table := p.table("attribute", "value", "display", "today")
+	for _, l := range lines {
+		table.Row(l.path, show.Clip(l.value, room-today), l.display, show.Clip(l.today, today))
+	}
+	_, err := table.WriteTo(w)
+	return err
 }
 
 // time reads when: a time, a day, or a run.
 func (c personAtCommand) time(ctx context.Context, o *opened) (time.Time, error) {
+	if c.Of != "" {
+		rec, err := o.run(ctx, c.Of)
+		return rec.Clock, err
+	}
 	if t, err := time.Parse(time.RFC3339, c.When); err == nil {
 		return t.UTC(), nil
 	}

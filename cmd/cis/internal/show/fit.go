@@ -63,14 +63,17 @@ func split(s string, columns int) (head, rest string) {
 func Wrap(s string, columns int, indent string) string {
 	room := max(10, columns-width(indent))
 	var lines []string
-	line, used := "", 0
-	for word := range strings.FieldsSeq(Clean(s)) {
+	line, used, begun := "", 0, false
+	for word := range strings.SplitSeq(Clean(s), " ") {
 		wide := width(word)
-		if line != "" && used+1+wide > room {
-			lines = append(lines, line)
-			line, used = "", 0
+		if begun && used+1+wide > room {
+			lines = append(lines, strings.TrimRight(line, " "))
+			line, used, begun = "", 0, false
 		}
-		for line == "" && wide > room {
+		if begun {
+			line, used = line+" ", used+1
+		}
+		for wide > room {
 			head, rest := split(word, room)
 			if head == "" { // a character wider than the room
 				break
@@ -78,10 +81,7 @@ func Wrap(s string, columns int, indent string) string {
 			lines = append(lines, head)
 			word, wide = rest, width(rest)
 		}
-		if line != "" {
-			line, used = line+" ", used+1
-		}
-		line, used = line+word, used+wide
+		line, used, begun = line+word, used+wide, true
 	}
 	return strings.Join(append(lines, line), "\n"+indent)
 }

@@ -36,6 +36,8 @@ func TestWrap(t *testing.T) {
 	}{
 		{"", 20, "  ", ""},
 		{"one two three", 20, "", "one two three"},
+		{"one  two", 20, "", "one  two"},
+		{"one two    three", 10, "", "one two\nthree"},
 		{"one two three four", 12, "", "one two\nthree four"},
 		{"one two three four", 14, "  ", "one two\n  three four"},
 		{"a abcdefghijklmnopqrs", 12, "  ", "a\n  abcdefghij\n  klmnopqrs"},
