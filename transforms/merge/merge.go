@@ -21,7 +21,9 @@
 //   - Nobody fills what its owner emptied, and nobody empties the user_id or
 //     the username, by which a person is found.
 //   - active follows the person's lifecycle authority: HRIS if linked, else
-//     LDAP, else the access provider. cis decides and signs.
+//     LDAP, else the access provider. cis decides and signs. A login that is
+//     blocked keeps everybody out until it is not blocked any more; that it is
+//     gone does not undo it.
 //   - What a record said that is no longer the person's goes back to where it
 //     came from: to what another publisher claims as if nobody had said
 //     anything, else to nothing. It is no clearing: no mark stands.
@@ -570,10 +572,11 @@ func over(earlier, later people.Observation) people.Observation {
 	return later
 }
 
-// GiveUp records that a publisher's record is gone.
+// GiveUp records that a publisher's record is gone. A block stands: nobody whose
+// login was blocked is let in again because it was deleted.
 func GiveUp(e *people.Evidence, p people.Publisher, at time.Time) bool {
 	o := e.Find(p)
-	if o == nil || o.Lifecycle == people.Gone {
+	if o == nil || o.Lifecycle == people.Gone || o.Lifecycle == people.Blocked {
 		return false
 	}
 	o.Lifecycle, o.SeenAt = people.Gone, at

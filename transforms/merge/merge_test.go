@@ -550,6 +550,10 @@ func TestGiveUp(t *testing.T) {
 	if merge.GiveUp(&e, people.LDAP, at(13)) {
 		t.Error("gave up twice")
 	}
+	merge.Fold(&e, with(people.Blocked, says(people.AccessProvider)))
+	if merge.GiveUp(&e, people.AccessProvider, at(12)) || e.Find(people.AccessProvider).Lifecycle != people.Blocked {
+		t.Error("a block ended because the login is gone")
+	}
 }
 
 func TestIncoming(t *testing.T) {
