@@ -27,7 +27,7 @@ func TestTour(t *testing.T) {
 	sh := func(dir, command string) string {
 		cmd := exec.Command("sh", "-c", command)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "NO_COLOR=1", "LC_ALL=C.UTF-8")
+		cmd.Env = append(os.Environ(), "NO_COLOR=1", "COLUMNS=120", "LC_ALL=C.UTF-8")
 		out, err := cmd.CombinedOutput()
 		if err != nil && cmd.ProcessState.ExitCode() != exitHeld {
 			t.Errorf("%s: %v", command, err)
