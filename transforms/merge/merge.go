@@ -164,7 +164,16 @@ func (m *merger) settle(attr *catalogue.Attribute) (Decision, bool) {
 	if from != "" {
 		d, ok = m.giveBack(attr, stored, cur, from, d, ok), true
 	}
-	return m.edit(attr, stored, d, ok)
+	d, ok = m.edit(attr, stored, d, ok)
+	if ok && d.Rule == RuleDisplay && stored.Metadata.Verified && !d.New.Verified { // what is verified no more need not wait for the next run either
+		edited := stored
+		edited.Metadata.Display, edited.Metadata.Verified = d.New.Display, false
+		if next, again := m.decide(attr, edited); again && !next.New.Value.Equal(d.New.Value) {
+			next.Old = d.Old
+			d, ok = m.edit(attr, stored, next, true)
+		}
+	}
+	return d, ok
 }
 
 type merger struct {
