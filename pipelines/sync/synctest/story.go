@@ -438,8 +438,7 @@ func (w *World) refresh(ctx context.Context, asked string, at time.Time) ([]byte
 			continue
 		}
 		if err != nil {
-			fmt.Fprintf(&out, "  failed: %s\n", strings.ReplaceAll(err.Error(), w.Dir+"/", ""))
-			continue
+			return nil, err
 		}
 		for _, s := range j.Sources {
 			if f, ok := r.Sources[s.Name]; ok {
