@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,6 +22,9 @@ const (
 	// MaxLookups keeps the person's document, which carries them beside the
 	// profile, within 1 MiB.
 	MaxLookups = 60
+	// MaxFacts is how many groups and staff facts a person is searched by. Stores
+	// keep 16 bytes of each ([KeyHash]), whatever its length.
+	MaxFacts = 2000
 	// MaxKeyBytes is the length of the longest value of a key in bytes, as
 	// long as the name of a Firestore document may be.
 	MaxKeyBytes = 1500
@@ -54,6 +58,7 @@ func (c *Commit) Validate() error {
 		{"unique claims", len(c.Unique), MaxUnique},
 		{"records", len(c.Records), MaxRecords},
 		{"lookups", len(c.Lookups), MaxLookups},
+		{"facts", len(c.Facts), MaxFacts},
 	} {
 		if size.n > size.most {
 			return fmt.Errorf("sinks: %d %s, at most %d: %w", size.n, size.what, size.most, ErrTooLarge)
@@ -69,15 +74,27 @@ func (c *Commit) Validate() error {
 			return fmt.Errorf("sinks: a key of scheme %s among the record ids", k.Scheme)
 		}
 	}
-	for _, keys := range [...][]people.Key{c.Unique, c.Records, c.Lookups} {
+	return c.Keys.validate()
+}
+
+func (k *Keys) validate() error {
+	for i, keys := range [...][]people.Key{k.Facts, k.Unique, k.Records, k.Lookups} {
 		for _, k := range keys {
 			if k.Scheme == "" || k.Value == "" {
 				return errors.New("sinks: an empty key")
 			}
-			if len(k.Value) > MaxKeyBytes {
+			if i > 0 && len(k.Value) > MaxKeyBytes { // of a fact the hash is kept
 				return fmt.Errorf("sinks: a key of scheme %s with %d bytes, at most %d: %w", k.Scheme, len(k.Value), MaxKeyBytes, ErrTooLarge)
 			}
 		}
 	}
 	return nil
+}
+
+// KeyHash is what a store keeps of a fact, so that each takes the same few
+// bytes whatever its value: the beginning of the SHA-256 of scheme, a zero byte
+// and value.
+func KeyHash(k people.Key) [16]byte {
+	sum := sha256.Sum256(append(append([]byte(k.Scheme), 0), k.Value...))
+	return [16]byte(sum[:16])
 }

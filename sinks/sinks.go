@@ -61,21 +61,82 @@ type Stored struct {
 	MovedAt      time.Time
 }
 
-// Head is what a listing says of a person.
+// Head is what a listing says of a person. Of somebody erased, Revision is the
+// tombstone's and MovedAt is when it was.
 type Head struct {
 	ID       people.ID
 	Revision int64
 	MovedAt  time.Time
+	Erased   bool
+}
+
+// A Tombstone is what is left of a person who was erased: no value, and the
+// last revision, so that none is used again if the person comes back.
+type Tombstone struct {
+	ID       people.ID
+	Revision int64
+	ErasedAt time.Time
+}
+
+// A Query asks for people by what their profiles say. The zero Query asks for
+// everybody, in the order of ids.
+type Query struct {
+	// Active keeps those who are active, or those who are not; nil keeps both.
+	Active *bool
+	// Fact keeps those who have it among their facts; the zero Key keeps all.
+	Fact people.Key
+	// Login keeps those whose user_id begins with it, and has them in the
+	// order of the user_id's bytes. It does not go with Fact.
+	Login string
+	// After is the Next of the page before, "" at first.
+	After string
+	// Limit is how many a page has at most, from 1.
+	Limit int
+}
+
+// A Page is one of a search. The people have no Observations. Next is where the
+// next page begins, "" after the last; a page may be empty and not the last.
+type Page struct {
+	People []Stored
+	Next   string
+}
+
+// Keys are all that leads to a person.
+type Keys struct {
+	// Unique are the unique claims (user_id, username).
+	Unique []people.Key
+	// Records are the record ids (scheme "record:…"), unique as well. A record
+	// whose link was undone can be somebody else's.
+	Records []people.Key
+	// Lookups are the keys that lead to the person without being unique
+	// (email, former_user_id, posix_id).
+	Lookups []people.Key
+	// Facts are what the person can be searched by: groups and staff facts, the
+	// scheme being the attribute's path. See [Reader.Search].
+	Facts []people.Key
+	// Active is the profile's attribute.
+	Active bool
+}
+
+// UserID is the value of the claim of that scheme, "" if there is none.
+func (k *Keys) UserID() string {
+	for _, u := range k.Unique {
+		if u.Scheme == people.ByUserID {
+			return u.Value
+		}
+	}
+	return ""
 }
 
 // A Commit is the only write of a person: all or nothing.
 //
 // Revision is Expect+1 if the profile changes (then Profile and History are
-// set, and Unique and Lookups say all that there is) and equal to Expect if
-// only the observations do (then Profile is nil, and nothing but
-// Observations, Records and MovedAt is touched). Expect 0 creates. The stored
-// revision must be Expect, else ErrConflict; so a commit of a new revision
-// that is repeated has no second effect.
+// set, and Keys say all that there is) and equal to Expect if only the
+// observations do (then Profile is nil, and nothing but Observations, Records
+// and MovedAt is touched). Expect 0 creates, and so does the revision of the
+// [Tombstone] of somebody who was erased. The stored revision must be Expect,
+// else ErrConflict; so a commit of a new revision that is repeated has no
+// second effect.
 type Commit struct {
 	ID               people.ID
 	Expect, Revision int64
@@ -83,17 +144,10 @@ type Commit struct {
 	// Observations are all current observations after the commit, packed;
 	// empty if there are none.
 	Observations []byte
-	// Unique are all unique claims of the person after the commit (user_id,
-	// username): those it held before and does not list are given up.
-	Unique []people.Key
-	// Records are all record ids (scheme "record:…") of the person after the
-	// commit, unique as well: those held before and not listed are given up, so
-	// that a record whose link was undone can be somebody else's. A commit of
-	// observations only says them too.
-	Records []people.Key
-	// Lookups are all keys that lead to the person without being unique
-	// (email, former_user_id, posix_id), replacing the earlier ones.
-	Lookups []people.Key
+	// Keys are all that leads to the person after the commit: what is not
+	// listed is given up. A commit of observations only says its Records, and
+	// leaves the others.
+	Keys
 	// History is the packed history document of this revision.
 	History []byte
 	// Notify is the operation word of the outbox rows, one a subscriber; ""
@@ -119,6 +173,9 @@ type Fence struct {
 // former user_id and a "create" of the current one.
 const NotifyRelink = "relink"
 
+// NotifyDelete is the operation of an erasure.
+const NotifyDelete = "delete"
+
 // An OutboxRow says that a subscriber is to be told of an operation on a
 // person up to a revision. A later commit of the same person raises the
 // revision in place, and adds to the former ids.
@@ -135,7 +192,8 @@ type OutboxRow struct {
 // A Reader reads people. A missing person is ErrNotFound; any other error is
 // a failure to read.
 type Reader interface {
-	// Person reads one person.
+	// Person reads one person. Of somebody erased the result beside ErrNotFound
+	// has ID and Revision, from which a creation goes on.
 	Person(ctx context.Context, id people.ID) (Stored, error)
 	// People reads many; those that are not there are left out. The order is
 	// that of ids, without duplicates.
@@ -148,8 +206,8 @@ type Reader interface {
 	// result shorter than limit is the end; a failure is an error, never a
 	// short result.
 	List(ctx context.Context, after people.ID, limit int) ([]Stored, error)
-	// Moved calls yield for each person written at or after since, by the
-	// store's clock, in no order. Implementations widen the window for skew.
+	// Moved calls yield for each person written or erased at or after since, by
+	// the store's clock, in no order. Implementations widen the window for skew.
 	// An error of yield ends it and is returned as it is.
 	Moved(ctx context.Context, since time.Time, yield func(Head) error) error
 	// History returns the packed history documents of a person, oldest
@@ -158,6 +216,10 @@ type Reader interface {
 	History(ctx context.Context, id people.ID, after int64) ([]HistoryDoc, error)
 	// Count returns how many people there are.
 	Count(ctx context.Context) (int64, error)
+	// Search returns a page of those whom q asks for. Whoever is there from the
+	// first page to the last is in one of them and in no two, if neither their
+	// user_id (of a search by it) nor what q asks for changes meanwhile.
+	Search(ctx context.Context, q Query) (Page, error)
 }
 
 // A HistoryDoc is one revision's packed history.
@@ -173,8 +235,8 @@ type Vault interface {
 	// returns one result a commit: nil, ErrConflict, ErrTaken, ErrTooLarge or
 	// what Commit.Validate says. A batch has any length; commits of the same
 	// person are applied in their order, others in any. ErrFenced and faults
-	// of the whole batch come as err, with nothing or a prefix of the batch
-	// written: then the results are those of the prefix.
+	// of the whole batch come as err: then the results are those of a prefix of
+	// the batch, and what of the rest was written is to be read.
 	Commit(ctx context.Context, fence Fence, commits []Commit) (results []error, err error)
 	// Load fills an empty vault fast; not atomic as a whole, safe to repeat
 	// with the same people. It is refused with ErrConflict if anybody not in
@@ -192,8 +254,66 @@ type Vault interface {
 	// at most MaxSubscribers (ErrTooLarge beyond). Rows of those no longer in
 	// it stay until they are delivered.
 	Subscribers(ctx context.Context, names []string) error
+	Keeper
 	io.Closer
 }
+
+// A Keeper looks after a vault: it erases, copies, checks and mends.
+type Keeper interface {
+	// Erase takes a person out for good: profile, observations, history, keys
+	// and outbox rows. A tombstone is left, and with notify not "" one outbox
+	// row a subscriber of the operation [NotifyDelete], which names that user_id
+	// and all former ones that were not yet told of. What was cut off goes on when
+	// it is called again, and once all is gone it changes nothing; ErrNotFound if
+	// nobody has been there.
+	Erase(ctx context.Context, fence Fence, id people.ID, notify string) (Tombstone, error)
+	// Tombstones lists up to limit of them after the given id, sorted by id.
+	Tombstones(ctx context.Context, after people.ID, limit int) ([]Tombstone, error)
+	// Restore writes what a copy has beside people loaded: the tombstones of
+	// those who are not there, and history of those who are, below their
+	// revision. Restoring again changes nothing; ErrConflict if the person is
+	// there, or not there, or the revision is not below theirs.
+	Restore(ctx context.Context, fence Fence, tombstones []Tombstone, histories []History) error
+	// Audit reads all of the vault and yields what is wrong with what leads to
+	// people, or hangs from them: want says what leads to somebody. An error of
+	// want or yield ends it and is returned as it is. What is written meanwhile
+	// may be yielded though it is right.
+	Audit(ctx context.Context, want func(Stored) (Keys, error), yield func(Fault) error) error
+	// Mend makes the keys those that lead to the person, and nothing else: with
+	// the person's revision, else ErrConflict; ErrTaken if somebody has one
+	// rightly. With revision 0, of nobody who is there, it drops all that leads to
+	// them or hangs from them.
+	Mend(ctx context.Context, fence Fence, id people.ID, revision int64, keys Keys) error
+}
+
+// History is a part of a person's history.
+type History struct {
+	ID   people.ID
+	Docs []HistoryDoc
+}
+
+// A Fault is what an audit finds. ID is whose it is, who need not be there.
+type Fault struct {
+	ID   people.ID
+	Kind FaultKind
+	// Scheme of the key, "" if it is none, or the store does not know.
+	Scheme people.Scheme
+	// Revision of a history document, 0 if it is none.
+	Revision int64
+}
+
+// A FaultKind says what is wrong.
+type FaultKind string
+
+// What Audit finds. Mend sets right all but the last three.
+const (
+	FaultMissing FaultKind = "missing" // a key does not lead to whom it should
+	FaultExtra   FaultKind = "extra"   // a key leads to somebody who is there and has it not
+	FaultOrphan  FaultKind = "orphan"  // something is of somebody who is not there
+	FaultTaken   FaultKind = "taken"   // a unique key leads to another, who is there
+	FaultHistory FaultKind = "history" // a revision has no history
+	FaultDamaged FaultKind = "damaged" // something cannot be read
+)
 
 // A Doc is a small document of the ledger. Version starts at 1 and rises by
 // one a write.

@@ -202,7 +202,7 @@ func (im *importer) flush(ctx context.Context) error {
 			return fmt.Errorf("cis: import: %w", err)
 		}
 		k := sinks.Commit{ID: in.id, Expect: s.Revision, Revision: s.Revision + 1, Profile: sinks.Pack(canonical), Observations: s.Observations, History: sinks.Pack(history)}
-		k.Unique, k.Lookups = sync.Keys(in.profile, &evidence)
+		k.Keys = sync.Keys(in.profile, &evidence)
 		commits, lines = append(commits, k), append(lines, in.line)
 	}
 	im.batch = im.batch[:0]

@@ -462,8 +462,8 @@ func lookAtPerson(t *testing.T, w world, s sinks.Store, p sinks.Stored, profile 
 			t.Errorf("%s: entry %d of history is of revision %d", p.ID, i+1, d.Revision)
 		}
 	}
-	unique, lookups := sync.Keys(profile, &evidence)
-	return append(unique, lookups...)
+	keys := sync.Keys(profile, &evidence)
+	return append(keys.Unique, keys.Lookups...)
 }
 
 // lookAtSnapshot notes what the next run will start from.

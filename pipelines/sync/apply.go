@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -311,13 +312,10 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 	}
 	c := &sinks.Commit{ID: prop.Person, Expect: s.Revision, Revision: s.Revision}
 	c.Observations = sinks.Pack(write(evidence.AppendJSON))
-	for _, o := range evidence.Observations {
-		c.Records = append(c.Records, people.Key{Scheme: people.ByRecord(o.Publisher), Value: o.Record})
-	}
+	c.Keys = Keys(res.Profile, &evidence)
 	if len(res.Done) > 0 {
 		c.Revision++
 		c.Profile = p.packed
-		c.Unique, c.Lookups = Keys(res.Profile, &evidence)
 		history := people.Revision{Number: c.Revision, RecordedAt: a.e.Clock, Cause: people.Cause{Run: a.e.Run, Door: a.door, Reason: a.e.Reason}, Operations: res.Done}
 		c.History = sinks.Pack(write(history.AppendJSON))
 		if !(a.e.FirstLoad && a.plan.Correlated.Empty) { // a first load tells nobody
@@ -367,24 +365,60 @@ func (a *application) settle(now, planned people.Evidence, done []people.Operati
 	return now
 }
 
-// Keys returns what a person is found by: unique claims and lookups.
-func Keys(p *people.Profile, e *people.Evidence) (unique, lookups []people.Key) {
+// Keys returns what leads to a person.
+func Keys(p *people.Profile, e *people.Evidence) sinks.Keys {
+	k := sinks.Keys{Active: p.Value(people.Active).True()}
 	add := func(list *[]people.Key, s people.Scheme, v string) {
 		if k := (people.Key{Scheme: s, Value: v}); v != "" && !slices.Contains(*list, k) {
 			*list = append(*list, k)
 		}
 	}
-	add(&unique, people.ByUserID, p.Value(people.UserID).Text())
-	add(&unique, people.ByUsername, p.Value(people.PrimaryUsername).Text())
-	add(&lookups, people.ByEmail, strings.ToLower(p.Value(people.PrimaryEmail).Text()))
-	add(&lookups, people.ByPosixID, p.Value("identities.mozilla_posix_id").Text())
+	add(&k.Unique, people.ByUserID, p.Value(people.UserID).Text())
+	add(&k.Unique, people.ByUsername, p.Value(people.PrimaryUsername).Text())
+	add(&k.Lookups, people.ByEmail, strings.ToLower(p.Value(people.PrimaryEmail).Text()))
+	add(&k.Lookups, people.ByPosixID, p.Value("identities.mozilla_posix_id").Text())
 	for _, id := range e.Former {
-		add(&lookups, people.ByFormerID, id)
+		add(&k.Lookups, people.ByFormerID, id)
 	}
 	for i := range e.Observations {
-		add(&lookups, people.ByEmail, e.Observations[i].Key(people.ByEmail))
+		o := &e.Observations[i]
+		add(&k.Lookups, people.ByEmail, o.Key(people.ByEmail))
+		add(&k.Records, people.ByRecord(o.Publisher), o.Record)
 	}
-	return unique, lookups
+	k.Facts = Facts(p)
+	return k
+}
+
+// searchable are the attributes by which people are searched, besides the keys
+// that name one person: of a map the keys are facts, of anything else the value.
+var searchable = [...]people.Path{
+	"access_information.ldap", "access_information.mozilliansorg",
+	"staff_information.cost_center", "staff_information.director", "staff_information.manager",
+	"staff_information.office_location", "staff_information.staff", "staff_information.team",
+	"staff_information.title", "staff_information.worker_type",
+}
+
+// Facts returns what a person can be searched by. The scheme of each is the
+// path of its attribute, and its value a group's name, "true", "false" or text.
+func Facts(p *people.Profile) (facts []people.Key) {
+	for _, path := range searchable {
+		fact := func(v string) {
+			if v != "" {
+				facts = append(facts, people.Key{Scheme: people.Scheme(path), Value: v})
+			}
+		}
+		switch v := p.Value(path); v.Kind() {
+		case people.Map:
+			for _, e := range v.Entries() {
+				fact(e.Key)
+			}
+		case people.Bool:
+			fact(strconv.FormatBool(v.True()))
+		default:
+			fact(v.Text())
+		}
+	}
+	return facts
 }
 
 // commit writes a batch. Whoever was written by this run before it died is

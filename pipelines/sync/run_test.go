@@ -171,7 +171,7 @@ func TestImportFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := sinks.Commit{ID: p.ID, Revision: 1, Profile: sinks.Pack(p.Profile.AppendJSON(nil)), History: sinks.Pack(history)}
-		c.Unique, c.Lookups = sync.Keys(p.Profile, &people.Evidence{})
+		c.Keys = sync.Keys(p.Profile, &people.Evidence{})
 		commits = append(commits, c)
 	}
 	if results, err := w.Store(t).Commit(ctx, sinks.Fence{}, commits); err != nil || slices.ContainsFunc(results, func(e error) bool { return e != nil }) {
@@ -412,7 +412,7 @@ func (a another) write(uid string, path people.Path, v people.Value) {
 	}
 	c := sinks.Commit{ID: p.ID, Expect: p.Revision, Revision: p.Revision + 1, Profile: sinks.Pack(p.Profile.AppendJSON(nil)),
 		Observations: sinks.Pack(evidence), History: sinks.Pack(history)}
-	c.Unique, c.Lookups = sync.Keys(p.Profile, &p.Evidence)
+	c.Keys = sync.Keys(p.Profile, &p.Evidence)
 	results, err := a.store.Commit(ctx, sinks.Fence{}, []sinks.Commit{c})
 	if err != nil || results[0] != nil {
 		a.t.Fatal(results, err)

@@ -101,16 +101,20 @@ func next(n int, expect int64) sinks.Commit {
 		ID: p, Expect: expect, Revision: expect + 1,
 		Profile:      packed("profile", p, expect+1),
 		Observations: packed("observations", p, expect+1),
-		Unique:       []people.Key{key(people.ByUserID, fmt.Sprintf("ad|Example|user%d", n)), key(people.ByUsername, fmt.Sprintf("user%d", n))},
-		Records:      []people.Key{key("record:ldap", fmt.Sprintf("entry-%d", n))},
-		Lookups:      []people.Key{key(people.ByEmail, fmt.Sprintf("user%d@example.com", n))},
-		History:      packed("history", p, expect+1),
+		Keys: sinks.Keys{
+			Unique:  []people.Key{key(people.ByUserID, fmt.Sprintf("ad|Example|user%d", n)), key(people.ByUsername, fmt.Sprintf("user%d", n))},
+			Records: []people.Key{key("record:ldap", fmt.Sprintf("entry-%d", n))},
+			Lookups: []people.Key{key(people.ByEmail, fmt.Sprintf("user%d@example.com", n))},
+			Facts:   []people.Key{key("access_information.ldap", "everybody"), key("staff_information.team", fmt.Sprint("team ", n%5))},
+			Active:  n%3 != 0,
+		},
+		History: packed("history", p, expect+1),
 	}
 }
 
 // observed returns a commit of the n-th person's observations only.
 func observed(n int, revision int64, what string) sinks.Commit {
-	return sinks.Commit{ID: id(n), Expect: revision, Revision: revision, Observations: packed(what, id(n), revision), Records: next(n, 0).Records}
+	return sinks.Commit{ID: id(n), Expect: revision, Revision: revision, Observations: packed(what, id(n), revision), Keys: sinks.Keys{Records: next(n, 0).Records}}
 }
 
 // commit commits and returns the results, one a commit.

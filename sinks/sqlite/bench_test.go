@@ -32,12 +32,21 @@ func written(n int, expect int64) []sinks.Commit {
 		commits[i] = sinks.Commit{
 			ID: people.ID(sum[:16]), Expect: expect, Revision: expect + 1,
 			Profile: doc(12 << 10), Observations: doc(2 << 10), History: doc(2 << 10),
-			Unique:  []people.Key{{Scheme: people.ByUserID, Value: fmt.Sprintf("ad|Example-LDAP|user%d", i)}, {Scheme: people.ByUsername, Value: fmt.Sprintf("r--%x", sum[:16])}},
-			Records: []people.Key{{Scheme: "record:ldap", Value: fmt.Sprintf("%x", sum[16:])}},
-			Lookups: []people.Key{{Scheme: people.ByEmail, Value: fmt.Sprintf("user%d@example.com", i)}, {Scheme: people.ByEmail, Value: fmt.Sprintf("u%d@mail.example.com", i)}, {Scheme: people.ByPosixID, Value: fmt.Sprintf("user%d", i)}},
+			Keys: sinks.Keys{Unique: []people.Key{{Scheme: people.ByUserID, Value: fmt.Sprintf("ad|Example-LDAP|user%d", i)}, {Scheme: people.ByUsername, Value: fmt.Sprintf("r--%x", sum[:16])}},
+				Records: []people.Key{{Scheme: "record:ldap", Value: fmt.Sprintf("%x", sum[16:])}},
+				Lookups: []people.Key{{Scheme: people.ByEmail, Value: fmt.Sprintf("user%d@example.com", i)}, {Scheme: people.ByEmail, Value: fmt.Sprintf("u%d@mail.example.com", i)}, {Scheme: people.ByPosixID, Value: fmt.Sprintf("user%d", i)}},
+				Facts:   facts(i), Active: true},
 		}
 	}
 	return commits
+}
+
+// facts are those of somebody in a dozen groups.
+func facts(i int) (keys []people.Key) {
+	for j := range 12 {
+		keys = append(keys, people.Key{Scheme: "access_information.ldap", Value: fmt.Sprint("group ", (i+j*j)%500)})
+	}
+	return append(keys, people.Key{Scheme: "staff_information.team", Value: fmt.Sprint("team ", i%40)})
 }
 
 func openBench(b *testing.B) *sqlite.Store {

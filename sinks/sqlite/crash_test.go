@@ -42,10 +42,14 @@ func crashing(n int, r int64) sinks.Commit {
 	return sinks.Commit{
 		ID: people.ID{byte(n), 7}, Expect: r - 1, Revision: r,
 		Profile: doc("profile"), Observations: doc("observations"), History: doc("history"),
-		Unique:  []people.Key{{Scheme: people.ByUserID, Value: value}},
-		Records: []people.Key{{Scheme: "record:ldap", Value: value}},
-		Lookups: []people.Key{{Scheme: people.ByEmail, Value: value}},
-		Notify:  "update", NotifyID: value,
+		Keys: sinks.Keys{
+			Unique:  []people.Key{{Scheme: people.ByUserID, Value: value}},
+			Records: []people.Key{{Scheme: "record:ldap", Value: value}},
+			Lookups: []people.Key{{Scheme: people.ByEmail, Value: value}},
+			Facts:   []people.Key{{Scheme: "access_information.ldap", Value: value}},
+			Active:  true,
+		},
+		Notify: "update", NotifyID: value,
 	}
 }
 

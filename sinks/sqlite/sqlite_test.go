@@ -44,7 +44,7 @@ func person(n byte, expect int64) sinks.Commit {
 	return sinks.Commit{
 		ID: people.ID{n, 1}, Expect: expect, Revision: expect + 1,
 		Profile: doc("profile"), Observations: doc("observations"), History: doc("history"),
-		Unique: []people.Key{{Scheme: people.ByUserID, Value: fmt.Sprint(n)}},
+		Keys: sinks.Keys{Unique: []people.Key{{Scheme: people.ByUserID, Value: fmt.Sprint(n)}}},
 	}
 }
 
