@@ -33,6 +33,23 @@ const (
 // recordScheme begins the scheme of every record id.
 const recordScheme = "record:"
 
+// IsUnique reports whether a key of the scheme leads to one person at most:
+// user_id, username and record ids.
+func IsUnique(s people.Scheme) bool {
+	return s == people.ByUserID || s == people.ByUsername || strings.HasPrefix(string(s), recordScheme)
+}
+
+// Validate reports why no store may search for q.
+func (q *Query) Validate() error {
+	switch {
+	case q.Limit < 1:
+		return errors.New("sinks: a page of nobody: the limit is from 1")
+	case q.Login != "" && q.Fact != (people.Key{}):
+		return errors.New("sinks: a search by user_id and by a fact")
+	}
+	return nil
+}
+
 // Validate reports why no store may write c: a form that the doc of Commit
 // rules out, or ErrTooLarge with the name of what is.
 func (c *Commit) Validate() error {
@@ -65,8 +82,13 @@ func (c *Commit) Validate() error {
 		}
 	}
 	for _, k := range c.Unique {
-		if strings.HasPrefix(string(k.Scheme), recordScheme) {
-			return errors.New("sinks: a record id among the unique claims")
+		if !IsUnique(k.Scheme) || strings.HasPrefix(string(k.Scheme), recordScheme) {
+			return fmt.Errorf("sinks: a key of scheme %s among the unique claims", k.Scheme)
+		}
+	}
+	for _, k := range c.Lookups {
+		if IsUnique(k.Scheme) {
+			return fmt.Errorf("sinks: a key of scheme %s among the lookups", k.Scheme)
 		}
 	}
 	for _, k := range c.Records {
@@ -74,10 +96,11 @@ func (c *Commit) Validate() error {
 			return fmt.Errorf("sinks: a key of scheme %s among the record ids", k.Scheme)
 		}
 	}
-	return c.Keys.validate()
+	return c.Keys.Validate()
 }
 
-func (k *Keys) validate() error {
+// Validate reports why nothing may lead to anybody by k.
+func (k *Keys) Validate() error {
 	for i, keys := range [...][]people.Key{k.Facts, k.Unique, k.Records, k.Lookups} {
 		for _, k := range keys {
 			if k.Scheme == "" || k.Value == "" {
@@ -97,4 +120,17 @@ func (k *Keys) validate() error {
 func KeyHash(k people.Key) [16]byte {
 	sum := sha256.Sum256(append(append([]byte(k.Scheme), 0), k.Value...))
 	return [16]byte(sum[:16])
+}
+
+// ValidateDoc reports why no store may write d, see [Ledger.Put].
+func ValidateDoc(d Doc) error {
+	switch {
+	case d.Kind == "" || d.Key == "":
+		return errors.New("sinks: a document without kind or key")
+	case len(d.Kind) > MaxKeyBytes || len(d.Key) > MaxKeyBytes:
+		return fmt.Errorf("sinks: kind or key beyond %d bytes: %w", MaxKeyBytes, ErrTooLarge)
+	case len(d.Body) > MaxDocBytes:
+		return fmt.Errorf("sinks: %d bytes, at most %d: %w", len(d.Body), MaxDocBytes, ErrTooLarge)
+	}
+	return nil
 }

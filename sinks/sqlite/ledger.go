@@ -26,7 +26,7 @@ func (s *Store) Doc(ctx context.Context, kind, key string) (sinks.Doc, error) {
 
 // Put writes a document.
 func (s *Store) Put(ctx context.Context, d sinks.Doc) (int64, error) {
-	err := checkDoc(d)
+	err := sinks.ValidateDoc(d)
 	if err == nil {
 		err = s.writes.do(ctx, func(t tx) error {
 			query, args := `UPDATE ledger SET version = version + 1, body = ? WHERE kind = ? AND key = ? AND version = ?`, []any{body(d), d.Kind, d.Key, d.Version}
@@ -81,18 +81,6 @@ func body(d sinks.Doc) []byte {
 		return []byte{}
 	}
 	return d.Body
-}
-
-func checkDoc(d sinks.Doc) error {
-	switch {
-	case d.Kind == "" || d.Key == "":
-		return errors.New("a document without kind or key")
-	case len(d.Kind) > sinks.MaxKeyBytes || len(d.Key) > sinks.MaxKeyBytes:
-		return fmt.Errorf("kind or key beyond %d bytes: %w", sinks.MaxKeyBytes, sinks.ErrTooLarge)
-	case len(d.Body) > sinks.MaxDocBytes:
-		return fmt.Errorf("%d bytes, at most %d: %w", len(d.Body), sinks.MaxDocBytes, sinks.ErrTooLarge)
-	}
-	return nil
 }
 
 // swap runs a statement that changes one row, or none if a condition does not hold.

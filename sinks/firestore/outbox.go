@@ -1,0 +1,82 @@
+package firestore
+
+import (
+	"context"
+	"fmt"
+
+	"cloud.google.com/go/firestore"
+
+	"example.org/cis/sinks"
+)
+
+// Subscribers replaces the list.
+func (s *Store) Subscribers(ctx context.Context, names []string) error {
+	if len(names) > sinks.MaxSubscribers {
+		return fmt.Errorf("firestore: %d subscribers, at most %d: %w", len(names), sinks.MaxSubscribers, sinks.ErrTooLarge)
+	}
+	err := s.transact(ctx, 1, func(t *tx) error { return t.set(s.subscribersRef(), &subscribersDoc{names}) })
+	if err != nil {
+		return fmt.Errorf("firestore: subscribers: %w", err)
+	}
+	return nil
+}
+
+// Outbox lists a subscriber's rows.
+func (s *Store) Outbox(ctx context.Context, subscriber string, limit int) ([]sinks.OutboxRow, error) {
+	var rows []sinks.OutboxRow
+	if limit < 1 {
+		return nil, nil
+	}
+	q := search{Query: Query{Collection: rowsName}, from: s.rows(subscriber), limit: min(limit, chunk)}
+	for {
+		docs, err := s.page(ctx, q)
+		for i := 0; err == nil && i < len(docs) && len(rows) < limit; i++ {
+			var r sinks.OutboxRow
+			r, err = row(subscriber, docs[i])
+			rows = append(rows, r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("firestore: outbox: %w", err)
+		}
+		if len(docs) < q.limit || len(rows) == limit {
+			return rows, nil
+		}
+		q.after = []any{docs[len(docs)-1]}
+	}
+}
+
+func row(subscriber string, d *firestore.DocumentSnapshot) (sinks.OutboxRow, error) {
+	var doc rowDoc
+	if err := decode(d, &doc); err != nil {
+		return sinks.OutboxRow{}, err
+	}
+	id, err := personID(doc.Person)
+	return sinks.OutboxRow{Subscriber: subscriber, ID: id, Operation: doc.Operation, UserID: string(doc.UserID), Former: string(doc.Former), Revision: doc.Revision}, err
+}
+
+// Delivered removes a row unless it was raised meanwhile.
+func (s *Store) Delivered(ctx context.Context, delivered sinks.OutboxRow) (removed bool, err error) {
+	ref := s.rowRef(delivered.Subscriber, delivered.ID, delivered.Operation)
+	err = s.transact(ctx, 1, func(t *tx) error {
+		docs, err := t.all([]*firestore.DocumentRef{ref})
+		if err != nil {
+			return err
+		}
+		if !docs[0].Exists() {
+			removed = t.again // by the attempt before, or by somebody else, which is as good
+			return nil
+		}
+		r, err := row(delivered.Subscriber, docs[0])
+		if err != nil {
+			return err
+		}
+		if removed = r.Revision == delivered.Revision; removed {
+			return t.remove(ref)
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("firestore: delivered: %w", err)
+	}
+	return removed, nil
+}

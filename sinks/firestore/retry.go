@@ -1,0 +1,66 @@
+package firestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/googleapis/gax-go/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// errReadOnly is of a store that was opened so.
+var errReadOnly = errors.New("opened to read only")
+
+// again runs f until it succeeds or fails for good, at most for the store's
+// patience. f is told how often it was tried before.
+func (s *Store) again(ctx context.Context, f func(ctx context.Context, tries int) error) error {
+	limited, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	pause := gax.Backoff{Initial: 20 * time.Millisecond, Max: 10 * time.Second, Multiplier: 2}
+	for tries := 0; ; tries++ {
+		err := f(limited, tries)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err() // the client dresses it up as a status
+		}
+		if !passing(err, tries) {
+			return plain(err)
+		}
+		s.retries.Add(1)
+		if gax.Sleep(limited, pause.Pause()) != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("given up after %v and %d tries: %w", s.patience, tries+1, plain(err))
+		}
+	}
+}
+
+// passing reports whether the same call may succeed a little later.
+func passing(err error, tries int) bool {
+	st, ok := status.FromError(err)
+	if !ok {
+		return false // one of ours
+	}
+	switch st.Code() {
+	case codes.Aborted, codes.ResourceExhausted, codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.Unknown, codes.Canceled:
+		return true
+	case codes.InvalidArgument, codes.FailedPrecondition, codes.NotFound:
+		// Said of a transaction that is over because its answer was lost.
+		return tries < 2
+	}
+	return false
+}
+
+// plain leaves out of an error what a server may say of values that it was given.
+func plain(err error) error {
+	if status.Code(err) == codes.InvalidArgument {
+		return errors.New("refused by Firestore (InvalidArgument)")
+	}
+	return err
+}
