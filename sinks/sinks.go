@@ -352,6 +352,19 @@ type Ledger interface {
 	Release(ctx context.Context, fence Fence) error
 }
 
+// A Usage is what was asked of a store that is paid by the document. A query
+// that finds nobody is one read.
+type Usage struct {
+	Reads   int64 `json:"reads"`
+	Writes  int64 `json:"writes"`
+	Deletes int64 `json:"deletes"`
+	// Retries are requests that were made again.
+	Retries int64 `json:"retries"`
+}
+
+// A Metered is a store that counts what is asked of it.
+type Metered interface{ Usage() Usage }
+
 // Store is a vault and a ledger in one technology.
 type Store interface {
 	Vault

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +20,7 @@ import (
 	"example.org/cis/pipelines/beamrun"
 	"example.org/cis/pipelines/snapshots"
 	"example.org/cis/pipelines/sync"
+	"example.org/cis/transforms/people"
 )
 
 type demoCommand struct {
@@ -33,7 +36,8 @@ func (demoCommand) Help() string {
 Examples:
 
     cis demo
-    cis demo /tmp/company --people 5000 --days 3`
+    cis demo /tmp/company --people 5000 --days 3
+    cis demo --vault firestore:PROJECT/DATABASE`
 }
 
 // A demoDay is one day of the demonstration.
@@ -61,6 +65,9 @@ func (c demoCommand) Run(ctx context.Context, p *program) error {
 		d.cast[ch.Name] = true
 	}
 	d.Config = filepath.Join(dir, "cis.yaml")
+	if d.config, err = demoConfig(ctx, p); err != nil {
+		return err
+	}
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
@@ -85,6 +92,7 @@ type demo struct {
 	*program
 	command demoCommand
 	dir     string
+	config  []byte
 	out     io.Writer
 	cast    map[string]bool
 	days    []demoDay
@@ -120,6 +128,37 @@ func demoDir(named string) (string, error) {
 	}
 }
 
+// demoConfig is the configuration of the company, with the vault that was asked
+// for, in which there must be nobody.
+func demoConfig(ctx context.Context, p *program) ([]byte, error) {
+	if p.Vault == "" {
+		return synthConfig, nil
+	}
+	var c config.Config
+	if err := c.SetVault(p.Vault, choices()); err != nil {
+		return nil, usageError{err}
+	}
+	if !strings.HasPrefix(c.Vault, "sqlite:") || there(c.Vault) != missing {
+		store, err := p.openVault(ctx, &c, true)
+		if err != nil {
+			return nil, err
+		}
+		defer store.Close()
+		anybody, err := store.List(ctx, people.ID{}, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(anybody) > 0 {
+			return nil, usageError{fmt.Errorf("--vault: people are in %s already: a demonstration needs an empty one", c.Vault)}
+		}
+	}
+	quoted, err := json.Marshal(c.Vault) // which is YAML as well
+	if err != nil {
+		return nil, fmt.Errorf("cis: demo: %w", err)
+	}
+	return bytes.Replace(synthConfig, []byte("vault: sqlite:cis.db"), append([]byte("vault: "), quoted...), 1), nil
+}
+
 func (d *demo) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return fmt.Errorf("cis: demo: %w", err)
@@ -144,7 +183,7 @@ func (d *demo) prepare(ctx context.Context) error {
 func (d *demo) write(ctx context.Context, day int) (synth.Summary, error) {
 	progress := show.NewProgress(d.stderr, "writing the sources", -1)
 	defer progress.Close()
-	return synth.Write(ctx, d.dir, synth.Options{People: d.command.People, Seed: d.command.Seed, Day: day, Config: synthConfig,
+	return synth.Write(ctx, d.dir, synth.Options{People: d.command.People, Seed: d.command.Seed, Day: day, Config: d.config,
 		Progress: func(done, _ int) { progress.Set(int64(done)) }})
 }
 

@@ -338,6 +338,9 @@ func (p *program) showRun(w io.Writer, r sync.Record) error {
 		line = append(line, show.Plural(r.People, "person", "people")+fmt.Sprintf(" (%d active)", r.Active),
 			show.Plural(r.Signatures, "signature", "signatures"), show.Plural(r.Writes, "vault write", "vault writes"))
 	}
+	if d := r.Documents; d != nil {
+		line = append(line, fmt.Sprintf("%d documents read, %d written, %d deleted", d.Reads, d.Writes, d.Deletes))
+	}
 	line = append(line, fmt.Sprintf("%d set aside, %d undecided, %d upcoming", r.Rejected, r.Cases, r.Upcoming))
 	_, err := fmt.Fprintln(w, strings.Join(line, ", "))
 	return err

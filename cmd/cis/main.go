@@ -80,7 +80,7 @@ type commandLine struct {
 // Everywhere are the flags of all commands.
 type everywhere struct {
 	Config string `placeholder:"FILE" help:"The configuration (default: $$CIS_CONFIG, else cis.yaml)."`
-	Vault  string `placeholder:"SPEC" help:"Use this vault and not the configured one, such as sqlite:other.db."`
+	Vault  string `placeholder:"SPEC" help:"Use this vault and not the configured one, such as sqlite:other.db or firestore:PROJECT/DATABASE."`
 	JSON   bool   `name:"json" help:"Print JSON."`
 }
 

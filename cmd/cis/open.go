@@ -25,6 +25,7 @@ import (
 	"example.org/cis/pipelines/spec"
 	"example.org/cis/sinks"
 	"example.org/cis/sinks/blobdir"
+	"example.org/cis/sinks/firestore"
 	"example.org/cis/sinks/keydir"
 	"example.org/cis/sinks/sqlite"
 	"example.org/cis/transforms/catalogue"
@@ -149,6 +150,9 @@ func vaults() map[string]func(ctx context.Context, p *program, where string, rea
 	return map[string]func(context.Context, *program, string, bool) (sinks.Store, error){
 		"sqlite": func(ctx context.Context, p *program, path string, readOnly bool) (sinks.Store, error) {
 			return sqlite.Open(ctx, path, sqlite.Options{Now: p.now, ReadOnly: readOnly})
+		},
+		"firestore": func(ctx context.Context, p *program, where string, readOnly bool) (sinks.Store, error) {
+			return firestore.Open(ctx, where, firestore.Options{Now: p.now, Random: p.random, ReadOnly: readOnly, Unramped: p.env["FIRESTORE_EMULATOR_HOST"] != ""})
 		},
 	}
 }
@@ -521,9 +525,12 @@ func (p *program) sourceOf(spec string, now time.Time) (connectors.Source, error
 // useOpeners tells the pipelines of this process how to open what specs name.
 // Sources are told the run's time, stores the real one.
 func (p *program) useOpeners() {
+	stores := &pool{open: map[string]*pooled{}}
 	spec.Use(spec.Openers{
 		Store: func(ctx context.Context, s string) (sinks.Store, error) {
-			return p.openVault(ctx, &config.Config{Vault: s}, false)
+			return stores.get(ctx, s, func(ctx context.Context) (sinks.Store, error) {
+				return p.openVault(ctx, &config.Config{Vault: s}, false)
+			})
 		},
 		Blobs:  func(_ context.Context, s string) (sinks.Blobs, error) { return openBlobs(s) },
 		Source: func(_ context.Context, s string, now time.Time) (connectors.Source, error) { return p.sourceOf(s, now) },

@@ -49,6 +49,8 @@ type Record struct {
 	Upcoming   int64                  `json:"upcoming"`
 	Signatures int64                  `json:"signatures"`
 	Writes     int64                  `json:"vault_writes"`
+	// Documents is what the run asked of a store that is paid by the document.
+	Documents *sinks.Usage `json:"documents,omitzero"`
 	// People and Active count the vault as the run left it.
 	People  int64                   `json:"people"`
 	Active  int64                   `json:"active"`
@@ -136,6 +138,7 @@ func (r *runner) run(ctx context.Context) (rec Record, err error) {
 		return rec, err
 	}
 	defer r.store.Close()
+	used := usage(r.store)
 	if r.blobs, err = open.Blobs(ctx, r.job.Blobs); err != nil {
 		return rec, err
 	}
@@ -160,6 +163,7 @@ func (r *runner) run(ctx context.Context) (rec Record, err error) {
 			return rec, err
 		}
 		err = r.plan(ctx, &rec)
+		rec.Documents = since(used, usage(r.store))
 		return rec, err
 	}
 	if err := r.checkKeys(ctx); err != nil {
@@ -206,12 +210,28 @@ func (r *runner) run(ctx context.Context) (rec Record, err error) {
 		}
 		return rec, err
 	}
-	rec.Finished = r.o.Now().UTC()
+	rec.Finished, rec.Documents = r.o.Now().UTC(), since(used, usage(r.store))
 	if _, err = r.put(ctx, rec, doc); err != nil {
 		return rec, err
 	}
 	failpoint.Hit("run.finished")
 	return rec, r.tidy(ctx, rec)
+}
+
+// usage is what was asked of a store so far, nil if it does not count.
+func usage(s sinks.Store) *sinks.Usage {
+	if m, ok := s.(sinks.Metered); ok {
+		u := m.Usage()
+		return &u
+	}
+	return nil
+}
+
+func since(then, now *sinks.Usage) *sinks.Usage {
+	if then == nil || now == nil {
+		return nil
+	}
+	return &sinks.Usage{Reads: now.Reads - then.Reads, Writes: now.Writes - then.Writes, Deletes: now.Deletes - then.Deletes, Retries: now.Retries - then.Retries}
 }
 
 // checkKeys finds a missing signing key before anything is read, rather than

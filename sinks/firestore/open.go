@@ -45,14 +45,6 @@ type Options struct {
 	Query func(Query)
 }
 
-// A Usage is what was asked of Firestore, in documents, which is what it costs.
-// A query that finds nothing counts as one read.
-type Usage struct {
-	Reads, Writes, Deletes int64
-	// Retries are calls that were made again.
-	Retries int64
-}
-
 // A Store is a vault and a ledger in one database. It is safe for concurrent
 // use.
 type Store struct {
@@ -69,7 +61,10 @@ type Store struct {
 	subscribers                     atomic.Int64 // how many there were last
 }
 
-var _ sinks.Store = (*Store)(nil)
+var (
+	_ sinks.Store   = (*Store)(nil)
+	_ sinks.Metered = (*Store)(nil)
+)
 
 // Open opens the database that where names, PROJECT/DATABASE or PROJECT alone
 // for the default one. No document is read.
@@ -114,7 +109,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Usage returns what was asked so far.
-func (s *Store) Usage() Usage {
-	return Usage{Reads: s.reads.Load(), Writes: s.writes.Load(), Deletes: s.deletes.Load(), Retries: s.retries.Load()}
+// Usage returns what was asked of Firestore so far.
+func (s *Store) Usage() sinks.Usage {
+	return sinks.Usage{Reads: s.reads.Load(), Writes: s.writes.Load(), Deletes: s.deletes.Load(), Retries: s.retries.Load()}
 }
