@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -126,7 +127,7 @@ func (b batch) commit(ctx context.Context, c *sinks.Commit) (refused, err error)
 	if err := c.Validate(); err != nil {
 		return err, nil
 	}
-	revision, err := b.revision(c.ID)
+	revision, there, err := b.revision(c.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +135,10 @@ func (b batch) commit(ctx context.Context, c *sinks.Commit) (refused, err error)
 		return sinks.ErrConflict, nil
 	}
 	if c.Revision != c.Expect {
-		return b.put(c, revision > 0, b.subscribers)
+		return b.put(c, there, revision > 0 && !there, b.subscribers)
+	}
+	if !there {
+		return sinks.ErrConflict, nil // observations of somebody erased
 	}
 	if taken, err := b.taken(c.ID, c.Records); taken || err != nil {
 		return refusal(taken), err
@@ -153,19 +157,21 @@ func (b batch) load(ctx context.Context, c *sinks.Commit) (refused, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	revision, err := b.revision(c.ID)
+	revision, there, err := b.revision(c.ID)
 	if err != nil {
 		return nil, err
 	}
-	if revision != 0 && revision != c.Revision {
+	erased := revision > 0 && !there
+	// A copy from before the erasure does not bring anybody back.
+	if there && revision != c.Revision || erased && revision >= c.Revision {
 		return sinks.ErrConflict, nil
 	}
-	return b.put(c, revision > 0, nil)
+	return b.put(c, there, erased, nil)
 }
 
 // put writes all of a person whose revision has been checked; there says that
-// there is one.
-func (b batch) put(c *sinks.Commit, there bool, subscribers []string) (refused, err error) {
+// there is one, and erased that there is a tombstone.
+func (b batch) put(c *sinks.Commit, there, erased bool, subscribers []string) (refused, err error) {
 	claims := slices.Concat(c.Unique, c.Records)
 	if taken, err := b.taken(c.ID, claims); taken || err != nil {
 		return refusal(taken), err
@@ -176,12 +182,17 @@ func (b batch) put(c *sinks.Commit, there bool, subscribers []string) (refused, 
 		if err := b.giveUp(c.ID, false, claims); err != nil {
 			return nil, err
 		}
-		if lookups, err = b.replaceLookups(c); err != nil {
+		if lookups, err = b.replaceLookups(c.ID, c.Lookups); err != nil {
 			return nil, err
 		}
 		err = b.exec(`UPDATE person SET revision = ?, moved_at = ?, profile = ?, observations = ? WHERE id = ?`,
 			c.Revision, b.movedAt, c.Profile, optional(c.Observations), id)
 	} else {
+		if erased {
+			if err := b.exec(`DELETE FROM tombstone WHERE id = ?`, id); err != nil {
+				return nil, err
+			}
+		}
 		err = b.exec(`INSERT INTO person (id, revision, moved_at, profile, observations) VALUES (?, ?, ?, ?, ?)`,
 			id, c.Revision, b.movedAt, c.Profile, optional(c.Observations))
 	}
@@ -191,10 +202,11 @@ func (b batch) put(c *sinks.Commit, there bool, subscribers []string) (refused, 
 	if err := b.claim(c.ID, claims); err != nil {
 		return nil, err
 	}
-	for _, k := range lookups {
-		if err := b.exec(`INSERT OR IGNORE INTO lookup VALUES (?, ?, ?)`, string(k.Scheme), k.Value, id); err != nil {
-			return nil, err
-		}
+	if err := b.lookup(c.ID, lookups); err != nil {
+		return nil, err
+	}
+	if err := b.facts(c.ID, &c.Keys); err != nil {
+		return nil, err
 	}
 	// Only a load that is repeated has the revision already.
 	if err := b.exec(`INSERT OR REPLACE INTO history VALUES (?, ?, ?)`, id, c.Revision, c.History); err != nil {
@@ -215,10 +227,57 @@ func (b batch) put(c *sinks.Commit, there bool, subscribers []string) (refused, 
 	return nil, nil
 }
 
-// revision returns the stored revision, 0 if the person is not there.
-func (b batch) revision(id people.ID) (revision int64, err error) {
-	_, err = b.row(`SELECT revision FROM person WHERE id = ?`, []any{id[:]}, []any{&revision})
-	return revision, err
+// revision returns the stored revision, or of somebody erased the tombstone's;
+// 0 if nobody has been there.
+func (b batch) revision(id people.ID) (revision int64, there bool, err error) {
+	_, err = b.row(`SELECT revision, 1 FROM person WHERE id = ?1 UNION ALL SELECT revision, 0 FROM tombstone WHERE id = ?1`, []any{id[:]}, []any{&revision, &there})
+	return revision, there, err
+}
+
+// lookup adds lookups.
+func (b batch) lookup(id people.ID, keys []people.Key) error {
+	for _, k := range keys {
+		if err := b.exec(`INSERT OR IGNORE INTO lookup VALUES (?, ?, ?)`, string(k.Scheme), k.Value, id[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// facts writes what a person is searched by, if it has changed.
+func (b batch) facts(id people.ID, k *sinks.Keys) error {
+	return b.exec(`INSERT INTO facts VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET active = excluded.active, hashes = excluded.hashes
+		WHERE active <> excluded.active OR hashes <> excluded.hashes`, id[:], k.Active, hashesOf(k.Facts))
+}
+
+// hashesOf returns the hashes of facts, each once and sorted, so that the same
+// facts give the same bytes.
+func hashesOf(facts []people.Key) []byte {
+	hashes := make([]hash, len(facts))
+	for i, k := range facts {
+		hashes[i] = sinks.KeyHash(k)
+	}
+	slices.SortFunc(hashes, func(a, b hash) int { return bytes.Compare(a[:], b[:]) })
+	hashes = slices.Compact(hashes)
+	joined := make([]byte, 0, len(hash{})*len(hashes))
+	for i := range hashes {
+		joined = append(joined, hashes[i][:]...)
+	}
+	return joined
+}
+
+// A hash is a sinks.KeyHash.
+type hash = [16]byte
+
+// splitHashes is the reverse of joining them; what is left over is damage.
+func splitHashes(joined []byte) (hashes []hash) {
+	for part := range slices.Chunk(joined, len(hash{})) {
+		if len(part) == len(hash{}) {
+			hashes = append(hashes, hash(part))
+		}
+	}
+	return hashes
 }
 
 // taken reports whether somebody else holds one of the keys.
@@ -272,19 +331,19 @@ func (b batch) giveUp(id people.ID, records bool, kept []people.Key) error {
 }
 
 // replaceLookups drops the lookups that c does not list and returns the new ones.
-func (b batch) replaceLookups(c *sinks.Commit) (added []people.Key, err error) {
-	held, err := b.keys(`SELECT scheme, value FROM lookup WHERE person = ?`, c.ID)
+func (b batch) replaceLookups(id people.ID, lookups []people.Key) (added []people.Key, err error) {
+	held, err := b.keys(`SELECT scheme, value FROM lookup WHERE person = ?`, id)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range held {
-		if !slices.Contains(c.Lookups, k) {
-			if err := b.exec(`DELETE FROM lookup WHERE scheme = ? AND value = ? AND person = ?`, string(k.Scheme), k.Value, c.ID[:]); err != nil {
+		if !slices.Contains(lookups, k) {
+			if err := b.exec(`DELETE FROM lookup WHERE scheme = ? AND value = ? AND person = ?`, string(k.Scheme), k.Value, id[:]); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for _, k := range c.Lookups {
+	for _, k := range lookups {
 		if !slices.Contains(held, k) {
 			added = append(added, k)
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
@@ -21,20 +22,28 @@ const (
 	// applicationID marks the file as ours: "CIS2".
 	applicationID = 0x43495332
 	// schemaVersion is the user_version of the tables below. A later one is
-	// refused; an earlier one is raised step by step when there is one.
-	schemaVersion = 1
+	// refused; an earlier one is raised step by step when it is opened to write.
+	schemaVersion = len(schema)
 	// readerCount bounds the connections that read at once.
 	readerCount = 4
 	// busyTimeout is how long a statement waits for another process. A writer
-	// lets others in every 50 ms, so only a stuck one takes longer.
+	// lets others in every 50 ms, so only a stuck one takes longer, or one that
+	// raises the file of an earlier version.
 	busyTimeout = 10 * time.Second
 )
 
+// The tables, each version what it adds to the one before.
+//
 // Keys are text under SQLite's BINARY collation: bytes, so case, trailing
 // spaces and forms of Unicode all distinguish. Times are microseconds since
 // 1970. Large documents stand in tables with a rowid, where they are appended
 // and overflow well; what is looked up by key stands in tables without.
-const schema = `
+//
+// Of facts a row holds all hashes of a person, so that a commit writes one row
+// at most, and none if they are as they were. A search reads all rows: 25 MB of
+// 100,000 people in a dozen groups, where an index would take a row and two
+// pages of every fact of a commit.
+var schema = [...]string{`
 CREATE TABLE person (
 	id BLOB PRIMARY KEY,
 	revision INTEGER NOT NULL,
@@ -55,7 +64,10 @@ CREATE TABLE outbox (
 ) WITHOUT ROWID;
 CREATE TABLE ledger (kind TEXT, key TEXT, version INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, key));
 CREATE TABLE lease (name TEXT PRIMARY KEY, token INTEGER NOT NULL, holder TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
-`
+`, `
+CREATE TABLE facts (person BLOB PRIMARY KEY, active INTEGER NOT NULL, hashes BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE tombstone (id BLOB PRIMARY KEY, revision INTEGER NOT NULL, erased_at INTEGER NOT NULL) WITHOUT ROWID;
+`}
 
 // Options of Open; the zero value is for everyday use.
 type Options struct {
@@ -72,6 +84,9 @@ type Store struct {
 	writes  *writer // nil if read-only
 	// statements of readers by their text
 	statements sync.Map
+	// current says that the file is known to have the tables of this version,
+	// which one that is opened to read only need not have.
+	current atomic.Bool
 }
 
 var _ sinks.Store = (*Store)(nil)
@@ -105,7 +120,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		}
 	}
 	if s.readers, err = connect(path, url.Values{"mode": {"ro"}}, readerCount); err == nil {
-		err = checkVersion(ctx, s.readers)
+		_, err = s.isCurrent(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlite: open %s: %w", path, err), s.Close())
@@ -145,6 +160,25 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// isCurrent reports whether the file has the tables of this version. One that
+// is opened to read only may get them meanwhile, from another process.
+func (s *Store) isCurrent(ctx context.Context) (bool, error) {
+	if s.current.Load() {
+		return true, nil
+	}
+	version, err := checkVersion(ctx, s.readers)
+	if err != nil {
+		return false, err
+	}
+	if version == schemaVersion {
+		s.current.Store(true)
+	}
+	return version == schemaVersion, nil
+}
+
+// errEarlier is of what a file of an earlier version cannot answer.
+var errEarlier = errors.New("the vault has an earlier format: open it once for writing (cis vault check --fix)")
+
 // connect returns a pool of at most n connections, opened when they are used.
 func connect(path string, parameters url.Values, n int) (*sql.DB, error) {
 	parameters["_pragma"] = []string{
@@ -156,6 +190,9 @@ func connect(path string, parameters url.Values, n int) (*sql.DB, error) {
 		"wal_autocheckpoint(2000)",
 		"synchronous(full)",
 		"foreign_keys(off)",
+		// What is removed or replaced is overwritten. It is on at all times,
+		// because an erasure could not find what was replaced before it.
+		"secure_delete(on)",
 		"cache_size(-32768)", // KiB
 		"mmap_size(1073741824)",
 		"temp_store(memory)",
@@ -171,23 +208,26 @@ func connect(path string, parameters url.Values, n int) (*sql.DB, error) {
 	return db, nil
 }
 
-// checkVersion refuses a file that is no vault, or one of a later version.
+// checkVersion returns the version of the tables. It refuses a file that is no
+// vault, or one of a later version.
 func checkVersion(ctx context.Context, db interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
-}) error {
-	var id, version, tables int
-	err := db.QueryRowContext(ctx, `SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)`).Scan(&id, &version, &tables)
+}) (version int, err error) {
+	var id, tables int
+	err = db.QueryRowContext(ctx, `SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)`).Scan(&id, &version, &tables)
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case id == 0 && version == 0 && tables == 0:
-		return errEmpty
+		return 0, errEmpty
 	case id != applicationID:
-		return errors.New("a database of another program, not a vault")
+		return 0, errors.New("a database of another program, not a vault")
+	case version < 1:
+		return 0, errors.New("a damaged vault: it says no format")
 	case version > schemaVersion:
-		return fmt.Errorf("the vault has format %d, this version of the program knows %d: use a later one", version, schemaVersion)
+		return 0, fmt.Errorf("the vault has format %d, this version of the program knows %d: use a later one", version, schemaVersion)
 	}
-	return nil
+	return version, nil
 }
 
 var errEmpty = errors.New("an empty file, not a vault")

@@ -29,12 +29,29 @@ func (s *Store) Person(ctx context.Context, id people.ID) (sinks.Stored, error) 
 		return err
 	})
 	if err == nil && p.ID.IsZero() {
-		err = sinks.ErrNotFound
+		if p, err = s.erased(ctx, id); err == nil {
+			err = sinks.ErrNotFound
+		}
 	}
 	if err != nil {
-		return sinks.Stored{}, fmt.Errorf("sqlite: person %s: %w", id, err)
+		if !errors.Is(err, sinks.ErrNotFound) {
+			p = sinks.Stored{}
+		}
+		return p, fmt.Errorf("sqlite: person %s: %w", id, err)
 	}
 	return p, nil
+}
+
+// erased returns what a tombstone says of somebody who is not there.
+func (s *Store) erased(ctx context.Context, id people.ID) (p sinks.Stored, err error) {
+	if current, err := s.isCurrent(ctx); !current || err != nil {
+		return p, err
+	}
+	err = s.read(ctx, `SELECT revision FROM tombstone WHERE id = ?`, []any{id[:]}, func(scan scanner) error {
+		p.ID = id
+		return scan(&p.Revision)
+	})
+	return p, err
 }
 
 // People reads a chunk of ids a query.
@@ -136,12 +153,20 @@ func (s *Store) List(ctx context.Context, after people.ID, limit int) ([]sinks.S
 // Moved reads one state of the vault, which stays in the WAL until the last
 // yield has returned.
 func (s *Store) Moved(ctx context.Context, since time.Time, yield func(sinks.Head) error) error {
+	current, err := s.isCurrent(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlite: moved: %w", err)
+	}
+	query := `SELECT id, revision, moved_at, 0 FROM person WHERE moved_at >= ?1`
+	if current {
+		query += ` UNION ALL SELECT id, revision, erased_at, 1 FROM tombstone WHERE erased_at >= ?1`
+	}
 	var stopped error
-	err := s.read(ctx, `SELECT id, revision, moved_at FROM person WHERE moved_at >= ?`, []any{since.Add(-window).UnixMicro()}, func(scan scanner) error {
+	err = s.read(ctx, query, []any{since.Add(-window).UnixMicro()}, func(scan scanner) error {
 		var h sinks.Head
 		var id storedID
 		var moved int64
-		if err := scan(&id, &h.Revision, &moved); err != nil {
+		if err := scan(&id, &h.Revision, &moved, &h.Erased); err != nil {
 			return err
 		}
 		h.ID, h.MovedAt = people.ID(id), time.UnixMicro(moved).UTC()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -52,19 +53,38 @@ func openWriter(ctx context.Context, path, modeOf string) (_ *writer, err error)
 	if w.conn, err = w.db.Conn(ctx); err != nil {
 		return nil, err
 	}
+	if err = w.cleanse(ctx); err != nil {
+		return nil, err
+	}
 	// From here on waiting is ours, see poll.
 	if _, err = w.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
 		return nil, err
 	}
 	err = w.do(ctx, func(t tx) error {
-		err := checkVersion(ctx, w.conn)
-		if !errors.Is(err, errEmpty) {
+		version, err := checkVersion(ctx, w.conn)
+		if err != nil && !errors.Is(err, errEmpty) || version == schemaVersion {
 			return err
 		}
-		_, err = w.conn.ExecContext(ctx, fmt.Sprintf("%s PRAGMA application_id = %d; PRAGMA user_version = %d", schema, applicationID, schemaVersion))
+		_, err = w.conn.ExecContext(ctx, fmt.Sprintf("%s PRAGMA application_id = %d; PRAGMA user_version = %d", strings.Join(schema[version:], ""), applicationID, schemaVersion))
 		return err
 	})
 	return w, err
+}
+
+// cleanse writes a file of version 1 anew, before it is raised: that version
+// did not overwrite what it removed or replaced, which an erasure could not
+// find any more. It takes as much room again for a while, and seconds a GB.
+func (w *writer) cleanse(ctx context.Context) error {
+	version, err := checkVersion(ctx, w.conn)
+	if version != 1 {
+		if errors.Is(err, errEmpty) {
+			return nil
+		}
+		return err
+	}
+	// The copy goes to a file, which SQLite removes as soon as it has opened it.
+	_, err = w.conn.ExecContext(ctx, "PRAGMA temp_store = file; VACUUM; PRAGMA temp_store = memory")
+	return err
 }
 
 func (w *writer) close() error {
