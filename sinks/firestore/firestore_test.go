@@ -2,9 +2,12 @@ package firestore_test
 
 import (
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"google.golang.org/api/option"
 
 	"example.org/cis/sinks"
 	"example.org/cis/sinks/firestore"
@@ -13,12 +16,26 @@ import (
 
 var n atomic.Int64
 
-func fresh(t *testing.T, now func() time.Time) sinks.Store {
-	s, err := firestore.Open(t.Context(), fmt.Sprintf("p%d-%d", time.Now().UnixNano(), n.Add(1)), firestore.Options{Now: now, Unramped: true})
+func projectOf(tb testing.TB) string {
+	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
+		tb.Skip("no emulator")
+	}
+	return fmt.Sprintf("p%d-%d", time.Now().UnixNano(), n.Add(1))
+}
+
+func clientOptions(tb testing.TB) []option.ClientOption { return nil }
+
+func open(tb testing.TB, project string, o firestore.Options) *firestore.Store {
+	o.Client = append(o.Client, clientOptions(tb)...)
+	s, err := firestore.Open(tb.Context(), project, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
+}
+
+func fresh(t *testing.T, now func() time.Time) sinks.Store {
+	return open(t, projectOf(t), firestore.Options{Now: now, Unramped: true})
 }
 
 func TestVault(t *testing.T)  { sinktest.Vault(t, fresh) }
