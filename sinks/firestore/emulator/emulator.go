@@ -120,9 +120,10 @@ func Stop() {
 }
 
 // M runs tests as a [testing.M] does, and then stops the emulator. It may be
-// given to goleak.VerifyTestMain: nothing of the emulator stays behind, but a
-// firestore client forgets goroutines of its own connection where
-// FIRESTORE_EMULATOR_HOST and [Emulator.Options] are both given.
+// given to goleak.VerifyTestMain: nothing of the emulator stays behind, but
+// toxiproxy forgets goroutines of connections that a [Proxy] ended, and a
+// firestore client those of its own connection where FIRESTORE_EMULATOR_HOST
+// and [Emulator.Options] are both given.
 type M struct{ *testing.M }
 
 // Run runs the tests, stops the emulator and returns the exit code.
@@ -186,7 +187,7 @@ func (e *Emulator) Options(faults ...*Faults) []option.ClientOption { return opt
 func options(addr string, faults []*Faults) []option.ClientOption {
 	o := []option.ClientOption{
 		// If FIRESTORE_EMULATOR_HOST is set, the client comes with a
-		// connection of its own, which would pass by faults.
+		// connection of its own, which would pass by proxies and faults.
 		option.WithGRPCConn(nil),
 		option.WithEndpoint(addr),
 		option.WithoutAuthentication(),

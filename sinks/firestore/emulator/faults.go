@@ -59,8 +59,8 @@ type rule struct {
 	hits   int
 }
 
-// NewFaults returns faults for [Emulator.Options]. Of several that befall
-// a call the first counts.
+// NewFaults returns faults for [Emulator.Options] or [Proxy.Options]. Of
+// several that befall a call the first counts.
 func NewFaults(seed uint64, faults ...Fault) *Faults {
 	f := &Faults{seed: seed, injected: map[Injected]int{}}
 	f.Set(faults...)
