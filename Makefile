@@ -1,7 +1,8 @@
 # make test    install what the tests need, run all of them
 # make fast    the tests that take seconds
 # make slow    what is too long for every change
-.PHONY: test fast slow bench
+# make emulator    run the Firestore emulator on 127.0.0.1:8086 until it is interrupted
+.PHONY: test fast slow bench emulator
 
 test:
 	@bash .ci/test
@@ -14,3 +15,6 @@ slow:
 
 bench:
 	go run ./cmd/cisbench --out BENCHMARKS.md
+
+emulator:
+	@.ci/firestore-emulator
