@@ -43,6 +43,9 @@ func (s *Store) again(ctx context.Context, f func(ctx context.Context, tries int
 
 // passing reports whether the same call may succeed a little later.
 func passing(err error, tries int) bool {
+	if errors.Is(err, context.DeadlineExceeded) { // as the client says it sometimes
+		return true
+	}
 	st, ok := status.FromError(err)
 	if !ok {
 		return false // one of ours

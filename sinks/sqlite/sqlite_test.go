@@ -35,6 +35,22 @@ func fresh(t *testing.T, now func() time.Time) sinks.Store {
 	return open(t, filepath.Join(t.TempDir(), "cis.db"), sqlite.Options{Now: now})
 }
 
+// TestLinearizable has one file open twice, as two processes would.
+func TestLinearizable(t *testing.T) {
+	sinktest.Linearizable(t, func(t *testing.T) (list []sinks.Store) {
+		path := filepath.Join(t.TempDir(), "cis.db")
+		for range 2 {
+			s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			list = append(list, s)
+		}
+		return list
+	})
+}
+
 func TestVault(t *testing.T)  { sinktest.Vault(t, fresh) }
 func TestLedger(t *testing.T) { sinktest.Ledger(t, fresh) }
 
