@@ -73,6 +73,9 @@ var (
 // TestFaults runs the suites on a connection that fails again and again: a
 // store that tries again must answer as if nothing had happened.
 func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two minutes")
+	}
 	e := emulator.Start(t)
 	faults := emulator.NewFaults(1, contended, throttled, unavailable, unanswered, cutOff)
 	failing := func(t *testing.T, now func() time.Time) sinks.Store {
@@ -138,7 +141,7 @@ func TestOutOfReach(t *testing.T) {
 	for name, code := range map[string]codes.Code{"throttled": codes.ResourceExhausted, "down": codes.Unavailable, "forbidden": codes.PermissionDenied} {
 		t.Run(name, func(t *testing.T) {
 			faults := emulator.NewFaults(1)
-			s := open(t, e.Project(t), firestore.Options{Client: e.Options(faults), Patience: 300 * time.Millisecond})
+			s := open(t, e.Project(t), firestore.Options{Client: e.Options(faults), Patience: 150 * time.Millisecond})
 			must(t, s, person(1, 0), person(2, 0))
 			faults.Set(emulator.Fault{Codes: []codes.Code{code}})
 			for what, call := range map[string]func(ctx context.Context) error{
