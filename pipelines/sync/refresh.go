@@ -297,7 +297,7 @@ func (r *refresh) byHand(p people.Publisher, record string, who people.ID) bool 
 
 // keys are what a source is asked for, until it has one of them: of a login, the
 // current one and then the one that is known.
-func (r *refresh) keys(p people.Publisher, in *merge.Input, userID string) (keys []people.Key, err error) {
+func (r *refresh) keys(ctx context.Context, p people.Publisher, in *merge.Input, userID string) (keys []people.Key, err error) {
 	add := func(k people.Key) {
 		if k.Value != "" && !slices.ContainsFunc(keys, func(x people.Key) bool { return x.Value == k.Value }) {
 			keys = append(keys, k)
@@ -320,10 +320,47 @@ func (r *refresh) keys(p people.Publisher, in *merge.Input, userID string) (keys
 		}
 		add(people.Key{Scheme: people.ByRecord(p), Value: id})
 	}
-	if known != nil {
-		add(people.Key{Scheme: people.ByRecord(p), Value: known.Record})
+	if known == nil {
+		return keys, nil
 	}
+	if login := p == people.AccessProvider || p == people.Directory; login && known.Record != userID {
+		if others, err := r.others(ctx, in, known.Record); others || err != nil {
+			return keys, err
+		}
+	}
+	add(people.Key{Scheme: people.ByRecord(p), Value: known.Record})
 	return keys, nil
+}
+
+// others reports whether a user_id that the person had formerly is somebody
+// else's by now, or may be: then its login is, too, and says nothing about them.
+func (r *refresh) others(ctx context.Context, in *merge.Input, userID string) (bool, error) {
+	key := people.Key{Scheme: people.ByUserID, Value: userID}
+	found, err := r.e.store.Lookup(ctx, []people.Key{key})
+	if err != nil {
+		return false, fmt.Errorf("sync: look up a user id: %w", err)
+	}
+	if slices.ContainsFunc(found[0], func(id people.ID) bool { return id != in.ID }) {
+		return true, nil
+	}
+	own := in.Evidence.Find(people.LDAP)
+	for i, src := range r.e.Sources {
+		if own == nil || src.Publisher != people.LDAP || src.Idle {
+			continue
+		}
+		s, err := r.source(ctx, i)
+		if err != nil {
+			return true, nil
+		}
+		if finder, ok := s.(connectors.Finder); ok {
+			o, err := finder.Find(ctx, key)
+			if ctx.Err() != nil {
+				return false, ctx.Err()
+			}
+			return !errors.Is(err, connectors.ErrNotFound) && (err != nil || o.Record != own.Record), nil
+		}
+	}
+	return false, nil
 }
 
 // read asks one source and takes its record into the evidence.
@@ -345,7 +382,7 @@ func (r *refresh) read(ctx context.Context, i int, in *merge.Input, userID strin
 			say(CannotAsk, "")
 			return false, nil
 		}
-		keys, err := r.keys(src.Publisher, in, userID)
+		keys, err := r.keys(ctx, src.Publisher, in, userID)
 		if err != nil {
 			return false, err
 		}

@@ -20,7 +20,10 @@
 //     had it formerly, and makes a person if nobody did. A record of the people
 //     directory does the same and makes nobody. Their record id is the user_id,
 //     so that a person who logs in under another one gets another record: the
-//     current one takes the earlier one's place.
+//     current one takes the earlier one's place. And it is not immutable: when
+//     LDAP has given a former user_id to another record, a login with it is that
+//     record's, at the latest when it says something new; it waits if that
+//     record is a case.
 //   - An HRIS record never makes a person. Its first link may use the work
 //     mail, when exactly one HRIS record and exactly one LDAP record hold it
 //     (a login, where no source is LDAP) and neither's person is linked;

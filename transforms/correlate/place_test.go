@@ -289,6 +289,19 @@ func TestLogins(t *testing.T) {
 		{"a uid that somebody else has by now is not the earlier holder's", []step{{"ldap e1:ada e2:bob; logins", "ada is new; ada: ldap e1 linked; bob is new; bob: ldap e2 linked"},
 			{"ldap e1:king e2:bob; logins", "ada: ldap e1 changed"}, {"ldap e1:king e2:ada; logins", "bob: ldap e2 changed"},
 			{"ldap e1:king e2:ada; logins ada", "bob: access_provider ada linked"}}},
+		{"a former login that says something new, when LDAP has given its user_id to somebody else, is theirs", []step{{"ldap e1:ada e2:bob; logins ada", "ada is new; ada: ldap e1 linked; ada: access_provider ada linked; bob is new; bob: ldap e2 linked"},
+			{"ldap e1:king e2:ada; logins ada", "ada: ldap e1 changed; bob: ldap e2 changed"},
+			{"ldap e1:king e2:ada; logins ada~bob", "ada: access_provider ada lost; bob: access_provider ada linked"},
+			{"ldap e1:king e2:ada; logins ada~bob king", "ada: access_provider king linked"}}},
+		{"all of that on one day", []step{{"ldap e1:ada e2:bob; logins ada bob", "ada is new; ada: ldap e1 linked; ada: access_provider ada linked; bob is new; bob: ldap e2 linked; bob: access_provider bob linked"},
+			{"ldap e1:king e2:ada; logins ada~bob king", "ada: ldap e1 changed; bob: ldap e2 changed; ada: access_provider ada lost; ada: access_provider king linked; bob: access_provider ada linked"},
+			{"ldap e1:king e2:ada; logins ada~bob king", ""}}},
+		{"of a recycled uid it is nobody's until LDAP's case is decided", []step{{"ldap e1:ada; logins ada", made},
+			{"ldap e1:king e2:ada; logins ada~new", "ada: ldap e1 changed; case: recycled_user_id ldap e2 [ada]; ada: access_provider ada lost; case: unattached access_provider ada [ada]: the LDAP record that has the login is a case itself"},
+			{"ldap e1:king e2:ada; logins ada~new", "case: recycled_user_id ldap e2 [ada]; case: unattached access_provider ada [ada]: the LDAP record that has the login"},
+			{"ldap e1:king e2:ada; logins ada~new king", "case: recycled_user_id ldap e2 [ada]; ada: access_provider king linked; case: unattached access_provider ada [ada]: the LDAP record that has the login"}}},
+		{"of a uid that two entries have it makes nobody", []step{{"ldap e1:zoe e2:zoe; logins zoe", "case: shared_user_id ldap e1 []; case: shared_user_id ldap e2 []; case: unattached access_provider zoe []: the LDAP record that has the login"},
+			{"ldap e1:zoe e2:eve; logins zoe", "zoe is new; zoe: ldap e1 linked; zoe: access_provider zoe linked; eve is new; eve: ldap e2 linked"}}},
 		{"not read whole: nothing is made and nobody is missing", []step{{"ldap e1:ada; logins fay", "ada is new; ada: ldap e1 linked; fay is new; fay: access_provider fay linked"}, {"ldap e1:ada", ""}, {"ldap e1:ada", ""}}},
 		{"deleted: two whole extracts and the grace", []step{{"logins fay gil", "fay is new; fay: access_provider fay linked; gil is new; gil: access_provider gil linked"},
 			{"logins gil", "fay: access_provider missing, due false"}, {"logins gil", "fay: access_provider missing, due true"}, {"logins gil", "fay: access_provider missing, due true"},
@@ -448,6 +461,17 @@ func TestEveryLinkIsTold(t *testing.T) {
 						t.Fatalf("day %d: somebody is told of two records of a source", n)
 					}
 					has[l.Source] = true
+					if p := five[l.Source]; l.First && (p == people.AccessProvider || p == people.Directory) && d.decisions[l.Record.Key] == (correlate.Decision{}) {
+						gives, theirs := false, f.people[c.Person].UserID == l.Record.UserID
+						for k := range f.tables[people.LDAP].Len() {
+							if r := f.tables[people.LDAP].At(k); r.State == snapshot.Present && r.UserID == l.Record.UserID {
+								gives, theirs = true, theirs || r.Person == c.Person
+							}
+						}
+						if gives && !theirs {
+							t.Fatalf("day %d: a login of %s came to whom LDAP does not give it to", n, p)
+						}
+					}
 				}
 			}
 			for i, p := range five {
