@@ -100,6 +100,9 @@ type World struct {
 	// Holders says who has or had the user_id of a new record, for those that
 	// somebody in the vault has or had.
 	Holders map[snapshot.Short]Holder
+	// Waits are new logins that make nobody now: they may be those of people whom
+	// LDAP, which was not read, has renamed.
+	Waits map[snapshot.Short]bool
 	// Decisions are what humans said about records.
 	Decisions map[snapshot.Short]Decision
 	// Known reports whether a person is in the vault already.

@@ -294,7 +294,7 @@ func (c *correlation) logins(i int) {
 				continue
 			}
 			if !held {
-				if id := c.makes[r.Key]; !id.IsZero() && !c.apart(*r, id) {
+				if id := c.makes[r.Key]; !id.IsZero() && !c.apart(*r, id) && !c.Waits[r.Key] {
 					linked[id] = k
 					c.attach(i, k, id)
 				}
@@ -328,6 +328,8 @@ func (c *correlation) logins(i int) {
 		switch {
 		case waits && !c.apart(r, h.Person):
 			c.undecided(i, r, "unattached", "the LDAP record that has the login is a case itself", "decide that case first", ids(h.Person)...)
+		case !held && c.Waits[r.Key]:
+			c.undecided(i, r, "unattached", "nobody has or had the login, and LDAP, which may have renamed somebody, was not read", "nothing: the next run that reads LDAP places it")
 		case held && c.apart(r, h.Person):
 			c.undecided(i, r, "kept_apart", keptApart, "nothing, or link it to somebody else (cis link)", h.Person)
 		case held:

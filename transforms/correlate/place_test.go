@@ -27,8 +27,9 @@ import (
 //	link hris 7 bob        what a human says; or unlink. It holds from then on
 //	inactive bob           somebody who is not here any more
 //
-// A record that begins with ! is there and cannot be read; what follows a ~ is
-// anything else that a record says. A source that a story names on another day
+// A record that begins with ! is there and cannot be read, a login that begins
+// with ? waits for LDAP to be read; what follows a ~ is anything else that a
+// record says. A source that a story names on another day
 // is not read whole.
 type town struct {
 	company
@@ -76,7 +77,7 @@ func (w *town) id(uid string) people.ID {
 
 // record reads one record of a day.
 func (w *town) record(p people.Publisher, s string) (r snapshot.Record, uid string, bad bool) {
-	s, bad = strings.CutPrefix(s, "!")
+	s, bad = strings.CutPrefix(strings.TrimPrefix(s, "?"), "!")
 	said := s
 	s, _, _ = strings.Cut(s, "~")
 	s, none := strings.CutSuffix(s, "-")
@@ -101,7 +102,7 @@ func (w *town) record(p people.Publisher, s string) (r snapshot.Record, uid stri
 
 // live correlates a day and takes its result over, as applying it would.
 func (w *town) live(says string) correlate.Result {
-	world := correlate.World{Now: dawn.Add(w.at), Holders: map[snapshot.Short]correlate.Holder{}, Decisions: w.decided,
+	world := correlate.World{Now: dawn.Add(w.at), Holders: map[snapshot.Short]correlate.Holder{}, Waits: map[snapshot.Short]bool{}, Decisions: w.decided,
 		Known:  func(id people.ID) bool { return w.vault[id] },
 		Name:   func(_ int, r snapshot.Record) string { return w.records[r.Key] },
 		Recall: func(int, snapshot.Record, people.ID) bool { return !w.forgets }}
@@ -127,6 +128,7 @@ func (w *town) live(says string) correlate.Result {
 		s := correlate.Source{Name: string(p), Publisher: p, Policy: grace[p], Prev: w.tables[p], Complete: whole}
 		for _, x := range list {
 			r, uid, bad := w.record(p, x)
+			world.Waits[r.Key] = strings.HasPrefix(x, "?")
 			if bad {
 				s.Withheld = append(s.Withheld, r.Key)
 				continue
@@ -303,6 +305,8 @@ func TestLogins(t *testing.T) {
 		{"of a uid that two entries have it makes nobody", []step{{"ldap e1:zoe e2:zoe; logins zoe", "case: shared_user_id ldap e1 []; case: shared_user_id ldap e2 []; case: unattached access_provider zoe []: the LDAP record that has the login"},
 			{"ldap e1:zoe e2:eve; logins zoe", "zoe is new; zoe: ldap e1 linked; zoe: access_provider zoe linked; eve is new; eve: ldap e2 linked"}}},
 		{"not read whole: nothing is made and nobody is missing", []step{{"ldap e1:ada; logins fay", "ada is new; ada: ldap e1 linked; fay is new; fay: access_provider fay linked"}, {"ldap e1:ada", ""}, {"ldap e1:ada", ""}}},
+		{"new, while LDAP is not read, which may have renamed somebody: it waits", []step{{"ldap e1:ada; logins", "ada is new; ada: ldap e1 linked"}, {"logins ?king ?ada", "ada: access_provider ada linked; case: unattached access_provider king []: nobody has or had the login, and LDAP"},
+			{"ldap e1:king; logins king", "ada: ldap e1 changed; ada: access_provider king linked"}}},
 		{"deleted: two whole extracts and the grace", []step{{"logins fay gil", "fay is new; fay: access_provider fay linked; gil is new; gil: access_provider gil linked"},
 			{"logins gil", "fay: access_provider missing, due false"}, {"logins gil", "fay: access_provider missing, due true"}, {"logins gil", "fay: access_provider missing, due true"},
 			{"logins gil", "fay: access_provider missing, due true"}, {"logins gil", "fay: access_provider fay given up"}, {"logins gil", ""}, {"logins fay gil", "fay: access_provider fay changed"}}},

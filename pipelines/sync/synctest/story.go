@@ -438,7 +438,8 @@ func (w *World) refresh(ctx context.Context, asked string, at time.Time) ([]byte
 			continue
 		}
 		if err != nil {
-			return nil, err
+			fmt.Fprintf(&out, "  failed: %s\n", strings.ReplaceAll(err.Error(), w.Dir+"/", ""))
+			continue
 		}
 		for _, s := range j.Sources {
 			if f, ok := r.Sources[s.Name]; ok {
