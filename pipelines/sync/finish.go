@@ -197,7 +197,7 @@ func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, 
 					held = append(held, correlate.Upcoming{Person: old.Person, Source: s.Name, Since: time.Unix(old.Since, 0).UTC(), Due: time.Unix(old.Due, 0).UTC()})
 				}
 				r = old
-				r.Hash = snapshot.Digest{} // looked at again the next time, also if it is then as it was before
+				r.Again = true
 			}
 			list = append(list, r)
 		}
