@@ -126,7 +126,7 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 	}
 	inVault := map[people.ID]bool{}
 	if !out.Empty {
-		if err := c.holders(ctx, w, inVault); err != nil {
+		if err := c.holders(ctx, w, base.Cases, inVault); err != nil {
 			return out, err
 		}
 	}
@@ -221,11 +221,16 @@ func (c *correlation) load(ctx context.Context, x extracted) (correlate.Source, 
 // holders asks the vault who has or had the user ids of new records, and
 // whether the people they would make are there. Records of the people directory
 // that have waited before are not asked for again: who has their user_id now is
-// in the tables.
+// in the tables, and who had it is in the cases of the base.
 //
 // While LDAP is not read, new logins of its connection wait: they may be those of
 // people whom it has renamed.
-func (c *correlation) holders(ctx context.Context, w correlate.World, inVault map[people.ID]bool) error {
+func (c *correlation) holders(ctx context.Context, w correlate.World, cases []people.Case, inVault map[people.ID]bool) error {
+	for _, k := range cases {
+		if k.Publisher == people.Directory && k.Record != "" && (k.Kind == "second_login" || k.Kind == "unattached") && len(k.People) == 1 {
+			w.Holders[c.e.hash.Record(k.Publisher, k.Record)] = correlate.Holder{Person: k.People[0], Former: true}
+		}
+	}
 	connection := ""
 	if slices.ContainsFunc(w.Sources, func(s correlate.Source) bool { return s.Publisher == people.LDAP && !s.Complete }) {
 		var err error

@@ -23,7 +23,10 @@
 //     current one takes the earlier one's place. And it is not immutable: when
 //     LDAP has given a former user_id to another record, a login with it is that
 //     record's, at the latest when it says something new; it waits if that
-//     record is a case.
+//     record is a case. New is what differs from what was last acted on: of
+//     somebody of whom something was held back it is compared with what they had
+//     before, as often as the run is repeated. All of that is settled in one run:
+//     what one record sets free is placed in it.
 //   - An HRIS record never makes a person. Its first link may use the work
 //     mail, when exactly one HRIS record and exactly one LDAP record hold it
 //     (a login, where no source is LDAP) and neither's person is linked;

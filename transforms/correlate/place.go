@@ -240,20 +240,25 @@ func (c *correlation) logins(i int) {
 			c.lose(i, k)
 		}
 	}
-	waiting := map[snapshot.Short]people.ID{} // user ids that are looked for
-	for _, r := range table {
-		if r.Person.IsZero() && r.State == snapshot.Present {
-			waiting[r.UserID] = people.ID{}
+	waiting := map[snapshot.Short]people.ID{} // whose the user ids are that are looked for
+	look := func() {
+		for _, r := range table {
+			if r.Person.IsZero() && r.State == snapshot.Present {
+				waiting[r.UserID] = people.ID{}
+			}
+		}
+		if len(waiting) == 0 {
+			return
+		}
+		for n := range c.Rows.Len() {
+			r := c.Rows.At(n)
+			if _, wanted := waiting[r.UserID]; wanted {
+				waiting[r.UserID] = r.ID
+			}
 		}
 	}
-	if len(waiting) == 0 {
+	if look(); len(waiting) == 0 {
 		return
-	}
-	for n := range c.Rows.Len() {
-		r := c.Rows.At(n)
-		if _, wanted := waiting[r.UserID]; wanted {
-			waiting[r.UserID] = r.ID
-		}
 	}
 	var inLogins userIDs
 	if s.Publisher != people.AccessProvider {
@@ -277,20 +282,30 @@ func (c *correlation) logins(i int) {
 				h, held = Holder{id, true}, true
 			}
 		}
-		now, renamed := inLDAP.of[h.Person]
-		h.Former = h.Former || renamed && now != r.UserID
+		now, known := inLDAP.of[h.Person]
+		if !known {
+			now, known = inLogins.of[h.Person]
+		}
+		h.Former = h.Former || known && now != r.UserID
 		return h, held
 	}
 	linked := c.owners(i)
-	// Records with the current user_id come first: the others get what is left.
-	for _, former := range []bool{false, true} {
+	// Records with the current user_id come first: the others get what is left. One
+	// that takes an earlier one's place may set free the current one of somebody
+	// else, wherever in the table, who gets it in the same run.
+	for former, again := false, false; ; {
+		again = false
 		for k := range table {
 			r := &table[k]
 			if !r.Person.IsZero() || r.State != snapshot.Present {
 				continue
 			}
 			h, held := holder(*r)
-			if held && h.Former != former || !held && former || r.Length == 0 || unknown(*r, h, held) {
+			if held && h.Former != former || !held && former || unknown(*r, h, held) {
+				continue
+			}
+			was := c.had[r.Key]
+			if r.Length == 0 && (was.IsZero() || c.Recall == nil) {
 				continue
 			}
 			if !held {
@@ -305,14 +320,27 @@ func (c *correlation) logins(i int) {
 			}
 			other, taken := linked[h.Person]
 			if taken {
-				if d, ok := c.Decisions[table[other].Key]; former && table[other].State == snapshot.Present || ok && !d.Apart {
+				if d, ok := c.Decisions[table[other].Key]; former && table[other].State == snapshot.Present || ok && !d.Apart || was == h.Person {
 					continue
 				}
+			}
+			if r.Length == 0 && !c.Recall(i, *r, was) {
+				continue
+			}
+			if taken {
 				c.withdraw(h.Person, i) // its place is taken
 				c.free(i, other)
+				again = true
 			}
 			linked[h.Person] = k
 			c.attach(i, k, h.Person)
+		}
+		if again {
+			look()
+		} else if former {
+			break
+		} else {
+			former = true
 		}
 	}
 	for k := range table {
