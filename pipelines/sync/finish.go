@@ -190,6 +190,10 @@ func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, 
 				if !ok {
 					continue // seen for the first time, and again the next time
 				}
+				if old.Person != r.Person && !kept[old.Person] {
+					old.Person = people.ID{} // whoever had it has given it up
+					old.State, old.Since, old.Due = snapshot.Present, 0, 0
+				}
 				if old.Person.IsZero() {
 					old.Offset, old.Length = 0, 0 // its observation is read anew
 				}

@@ -305,7 +305,7 @@ func (c *correlation) logins(i int) {
 				continue
 			}
 			was := c.had[r.Key]
-			if r.Length == 0 && (was.IsZero() || c.Recall == nil) {
+			if r.Length == 0 && (was.IsZero() || !held || c.Recall == nil) {
 				continue
 			}
 			if !held {
