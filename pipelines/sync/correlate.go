@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -96,7 +97,7 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 		c.names[e.hash.Record(k.Publisher, k.Record)] = k.Record
 	}
 	defer c.close()
-	w := correlate.World{Now: e.Clock, Rows: world.Rows, Holders: map[snapshot.Short]correlate.Holder{}, Decisions: e.decisions(known.Links), Name: c.name, Recall: c.recall}
+	w := correlate.World{Now: e.Clock, Rows: world.Rows, Holders: map[snapshot.Short]correlate.Holder{}, Waits: map[snapshot.Short]bool{}, Decisions: e.decisions(known.Links), Name: c.name, Recall: c.recall}
 	for _, x := range extracts {
 		s, set, err := c.load(ctx, x)
 		if err != nil {
@@ -125,7 +126,7 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 	}
 	inVault := map[people.ID]bool{}
 	if !out.Empty {
-		if err := c.holders(ctx, w, inVault); err != nil {
+		if err := c.holders(ctx, w, base.Cases, inVault); err != nil {
 			return out, err
 		}
 	}
@@ -220,8 +221,23 @@ func (c *correlation) load(ctx context.Context, x extracted) (correlate.Source, 
 // holders asks the vault who has or had the user ids of new records, and
 // whether the people they would make are there. Records of the people directory
 // that have waited before are not asked for again: who has their user_id now is
-// in the tables.
-func (c *correlation) holders(ctx context.Context, w correlate.World, inVault map[people.ID]bool) error {
+// in the tables, and who had it is in the cases of the base.
+//
+// While LDAP is not read, new logins of its connection wait: they may be those of
+// people whom it has renamed.
+func (c *correlation) holders(ctx context.Context, w correlate.World, cases []people.Case, inVault map[people.ID]bool) error {
+	for _, k := range cases {
+		if k.Publisher == people.Directory && k.Record != "" && (k.Kind == "second_login" || k.Kind == "unattached") && len(k.People) == 1 {
+			w.Holders[c.e.hash.Record(k.Publisher, k.Record)] = correlate.Holder{Person: k.People[0], Former: true}
+		}
+	}
+	connection := ""
+	if slices.ContainsFunc(w.Sources, func(s correlate.Source) bool { return s.Publisher == people.LDAP && !s.Complete }) {
+		var err error
+		if connection, err = c.e.connection(ctx, c.world); err != nil {
+			return err
+		}
+	}
 	for i, s := range w.Sources {
 		if !correlate.Anchor(s.Publisher) && s.Publisher != people.Directory {
 			continue
@@ -242,6 +258,9 @@ func (c *correlation) holders(ctx context.Context, w correlate.World, inVault ma
 					return err
 				}
 				userID := o.Key(people.ByUserID)
+				if connection != "" && s.Publisher == people.AccessProvider && strings.HasPrefix(userID, connection) {
+					w.Waits[r.Key] = true
+				}
 				keys = append(keys, people.Key{Scheme: people.ByUserID, Value: userID}, people.Key{Scheme: people.ByFormerID, Value: userID})
 				if !r.Person.IsZero() {
 					ids = append(ids, r.Person)
@@ -289,6 +308,42 @@ func (c *correlation) holders(ctx context.Context, w correlate.World, inVault ma
 		inVault[p.ID] = true
 	}
 	return nil
+}
+
+// connection is that by which LDAP's people come in: what their user ids begin
+// with. It is "" if LDAP has nobody.
+func (e *env) connection(ctx context.Context, w *snapshots.World) (string, error) {
+	for _, src := range e.Sources {
+		if src.Publisher != people.LDAP {
+			continue
+		}
+		t, err := w.Records(ctx, src.Name)
+		if err != nil {
+			return "", err
+		}
+		for k := range t.Len() {
+			r := t.At(k)
+			if r.Person.IsZero() {
+				continue
+			}
+			s, err := e.store.Person(ctx, r.Person)
+			if errors.Is(err, sinks.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return "", fmt.Errorf("sync: read %s: %w", r.Person, err)
+			}
+			evidence, err := unpackEvidence(s.Observations)
+			if err != nil {
+				return "", fmt.Errorf("sync: %s: %w", r.Person, err)
+			}
+			if o := evidence.Find(people.LDAP); o != nil {
+				userID := o.Key(people.ByUserID)
+				return userID[:strings.LastIndexByte(userID, '|')+1], nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // observation reads the payload of a record; its Length is not 0.

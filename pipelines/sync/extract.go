@@ -159,7 +159,7 @@ func (x *extraction) Observation(o people.Observation) error {
 	old, known := x.prev.Find(r.Key)
 	d, decided := x.decisions[r.Key]
 	decided = decided && d.Apart == (d.Person == old.Person)
-	if known && old.Hash == r.Hash && !old.Person.IsZero() && old.State != snapshot.Gone && !x.moved[old.Person] && !decided {
+	if known && old.Hash == r.Hash && !old.Again && !old.Person.IsZero() && old.State != snapshot.Gone && !x.moved[old.Person] && !decided {
 		// An account goes with the identity that names it, which may be another
 		// person's today: then it is needed, unchanged as it is.
 		if r.Spare = o.Publisher == people.GitHub; !r.Spare {

@@ -190,6 +190,10 @@ func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, 
 				if !ok {
 					continue // seen for the first time, and again the next time
 				}
+				if old.Person != r.Person && !kept[old.Person] {
+					old.Person = people.ID{} // whoever had it has given it up
+					old.State, old.Since, old.Due = snapshot.Present, 0, 0
+				}
 				if old.Person.IsZero() {
 					old.Offset, old.Length = 0, 0 // its observation is read anew
 				}
@@ -197,7 +201,7 @@ func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, 
 					held = append(held, correlate.Upcoming{Person: old.Person, Source: s.Name, Since: time.Unix(old.Since, 0).UTC(), Due: time.Unix(old.Due, 0).UTC()})
 				}
 				r = old
-				r.Hash = snapshot.Digest{} // looked at again the next time, also if it is then as it was before
+				r.Again = true
 			}
 			list = append(list, r)
 		}

@@ -1,10 +1,12 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"example.org/cis/connectors"
@@ -87,7 +89,7 @@ func Refresh(ctx context.Context, j Job, o Options, who people.ID, userID string
 		return out, err
 	}
 	defer e.Close()
-	if head, err := Head(ctx, e.store); err != nil || head == "" {
+	if e.Base, err = Head(ctx, e.store); err != nil || e.Base == "" {
 		return out, errors.Join(err, ErrNotLoaded)
 	}
 	signers, err := spec.Current().Signers(ctx, j.Keys)
@@ -130,9 +132,11 @@ func (r *refresh) close() {
 	}
 }
 
-// identify finds out who a login that the vault does not know would be.
+// identify finds out who has a login, or would have it. It may be the new one of
+// somebody whom LDAP has renamed since it was last read.
 func (r *refresh) identify(ctx context.Context, userID string) (people.ID, error) {
-	found, err := r.e.store.Lookup(ctx, []people.Key{{Scheme: people.ByUserID, Value: userID}, {Scheme: people.ByFormerID, Value: userID}})
+	key := people.Key{Scheme: people.ByUserID, Value: userID}
+	found, err := r.e.store.Lookup(ctx, []people.Key{key, {Scheme: people.ByFormerID, Value: userID}})
 	if err != nil {
 		return people.ID{}, fmt.Errorf("sync: look up a user id: %w", err)
 	}
@@ -141,11 +145,39 @@ func (r *refresh) identify(ctx context.Context, userID string) (people.ID, error
 			return ids[0], nil
 		}
 	}
+	if o, err := r.inLDAP(ctx, key); err == nil {
+		holders, err := r.e.store.Lookup(ctx, []people.Key{{Scheme: people.ByRecord(o.Publisher), Value: o.Record}})
+		if err != nil {
+			return people.ID{}, fmt.Errorf("sync: look up a record: %w", err)
+		}
+		if len(holders[0]) == 1 {
+			return holders[0][0], nil
+		}
+	} else if ctx.Err() != nil {
+		return people.ID{}, ctx.Err()
+	}
 	id, _, err := normalize.ID(r.e.salt, userID)
 	if err != nil {
 		return people.ID{}, fmt.Errorf("%w: %w", ErrNobody, err)
 	}
 	return id, nil
+}
+
+// inLDAP asks LDAP, if it is a source that can be asked.
+func (r *refresh) inLDAP(ctx context.Context, key people.Key) (people.Observation, error) {
+	for i, src := range r.e.Sources {
+		if src.Publisher != people.LDAP || src.Idle {
+			continue
+		}
+		s, err := r.source(ctx, i)
+		if err != nil {
+			return people.Observation{}, err
+		}
+		if finder, ok := s.(connectors.Finder); ok {
+			return finder.Find(ctx, key)
+		}
+	}
+	return people.Observation{}, connectors.ErrNotFound
 }
 
 // write decides about the person as they are stored now, and writes that.
@@ -184,17 +216,29 @@ func (r *refresh) write(ctx context.Context, a *application, who people.ID, user
 					return err
 				}
 				prop.Noted = prop.Noted || noted
+				if o := in.Evidence.Find(people.LDAP); o != nil && o.Lifecycle != people.Gone {
+					userID = cmp.Or(o.Key(people.ByUserID), userID) // it may have renamed them just now
+				}
 			}
 		}
 	}
 	if s.Revision == 0 {
 		anchored := slices.ContainsFunc(in.Evidence.Observations, func(o people.Observation) bool { return correlate.Anchor(o.Publisher) })
-		if !anchored {
-			for _, src := range e.Sources {
-				if f := r.out.Sources[src.Name]; f.State == Unread && correlate.Anchor(src.Publisher) {
-					return fmt.Errorf("sync: nobody here has that login, and %s could not be asked: %s", src.Name, f.Reason)
+		for _, src := range e.Sources {
+			f := r.out.Sources[src.Name]
+			unknown := f.State == Unread && !anchored && correlate.Anchor(src.Publisher)
+			if src.Publisher == people.LDAP && f.State != Found && f.State != NotThere && f.State != KeptApart {
+				of, err := e.ofLDAP(ctx, userID)
+				if err != nil {
+					return err
 				}
+				unknown = unknown || of
 			}
+			if unknown {
+				return fmt.Errorf("sync: nobody here has that login, and %s could not be asked: %s", src.Name, cmp.Or(f.Reason, notAsked))
+			}
+		}
+		if !anchored {
 			return ErrNobody
 		}
 		r.out.New = true
@@ -227,6 +271,18 @@ func (r *refresh) write(ctx context.Context, a *application, who people.ID, user
 	}
 	r.out.Cases = append(r.out.Cases, a.out.Cases...)
 	return nil
+}
+
+// ofLDAP reports whether a login is of the connection by which LDAP's people
+// come in: only LDAP can say whether it is the new one of somebody who is here.
+func (e *env) ofLDAP(ctx context.Context, userID string) (bool, error) {
+	w, err := e.world(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer w.Close()
+	connection, err := e.connection(ctx, w)
+	return connection != "" && strings.HasPrefix(userID, connection), err
 }
 
 // commit writes a prepared person; without the username they chose, if that is
@@ -297,7 +353,7 @@ func (r *refresh) byHand(p people.Publisher, record string, who people.ID) bool 
 
 // keys are what a source is asked for, until it has one of them: of a login, the
 // current one and then the one that is known.
-func (r *refresh) keys(p people.Publisher, in *merge.Input, userID string) (keys []people.Key, err error) {
+func (r *refresh) keys(ctx context.Context, p people.Publisher, in *merge.Input, userID string) (keys []people.Key, err error) {
 	add := func(k people.Key) {
 		if k.Value != "" && !slices.ContainsFunc(keys, func(x people.Key) bool { return x.Value == k.Value }) {
 			keys = append(keys, k)
@@ -320,10 +376,35 @@ func (r *refresh) keys(p people.Publisher, in *merge.Input, userID string) (keys
 		}
 		add(people.Key{Scheme: people.ByRecord(p), Value: id})
 	}
-	if known != nil {
-		add(people.Key{Scheme: people.ByRecord(p), Value: known.Record})
+	if known == nil {
+		return keys, nil
 	}
+	if login := p == people.AccessProvider || p == people.Directory; login && known.Record != userID {
+		if others, err := r.others(ctx, in, known.Record); others || err != nil {
+			return keys, err
+		}
+	}
+	add(people.Key{Scheme: people.ByRecord(p), Value: known.Record})
 	return keys, nil
+}
+
+// others reports whether a user_id that the person had formerly is somebody
+// else's by now, or may be: then its login is, too, and says nothing about them.
+func (r *refresh) others(ctx context.Context, in *merge.Input, userID string) (bool, error) {
+	key := people.Key{Scheme: people.ByUserID, Value: userID}
+	found, err := r.e.store.Lookup(ctx, []people.Key{key})
+	if err != nil {
+		return false, fmt.Errorf("sync: look up a user id: %w", err)
+	}
+	if slices.ContainsFunc(found[0], func(id people.ID) bool { return id != in.ID }) {
+		return true, nil
+	}
+	own := in.Evidence.Find(people.LDAP)
+	if own == nil {
+		return false, nil
+	}
+	o, err := r.inLDAP(ctx, key)
+	return !errors.Is(err, connectors.ErrNotFound) && (err != nil || o.Record != own.Record), ctx.Err()
 }
 
 // read asks one source and takes its record into the evidence.
@@ -345,7 +426,7 @@ func (r *refresh) read(ctx context.Context, i int, in *merge.Input, userID strin
 			say(CannotAsk, "")
 			return false, nil
 		}
-		keys, err := r.keys(src.Publisher, in, userID)
+		keys, err := r.keys(ctx, src.Publisher, in, userID)
 		if err != nil {
 			return false, err
 		}

@@ -20,7 +20,13 @@
 //     had it formerly, and makes a person if nobody did. A record of the people
 //     directory does the same and makes nobody. Their record id is the user_id,
 //     so that a person who logs in under another one gets another record: the
-//     current one takes the earlier one's place.
+//     current one takes the earlier one's place. And it is not immutable: when
+//     LDAP has given a former user_id to another record, a login with it is that
+//     record's, at the latest when it says something new; it waits if that
+//     record is a case. New is what differs from what was last acted on: of
+//     somebody of whom something was held back it is compared with what they had
+//     before, as often as the run is repeated. All of that is settled in one run:
+//     what one record sets free is placed in it.
 //   - An HRIS record never makes a person. Its first link may use the work
 //     mail, when exactly one HRIS record and exactly one LDAP record hold it
 //     (a login, where no source is LDAP) and neither's person is linked;
@@ -97,6 +103,9 @@ type World struct {
 	// Holders says who has or had the user_id of a new record, for those that
 	// somebody in the vault has or had.
 	Holders map[snapshot.Short]Holder
+	// Waits are new logins that make nobody now: they may be those of people whom
+	// LDAP, which was not read, has renamed.
+	Waits map[snapshot.Short]bool
 	// Decisions are what humans said about records.
 	Decisions map[snapshot.Short]Decision
 	// Known reports whether a person is in the vault already.

@@ -175,20 +175,40 @@ func (c *correlation) anchor(i int) {
 	}
 }
 
-// byUserID says who has each user_id by a source's records.
-func (c *correlation) byUserID(p people.Publisher) map[snapshot.Short]people.ID {
-	m := map[snapshot.Short]people.ID{}
+// userIDs are the user ids of a source's records.
+type userIDs struct {
+	of       map[people.ID]snapshot.Short // of whom a record is, there or not
+	who      map[snapshot.Short]people.ID // whose record, the only one, is there
+	anybodys map[snapshot.Short]bool      // any record that is there has it, be it somebody's or not
+}
+
+func (c *correlation) userIDs(p people.Publisher) userIDs {
+	u := userIDs{map[people.ID]snapshot.Short{}, map[snapshot.Short]people.ID{}, map[snapshot.Short]bool{}}
+	several := map[snapshot.Short]bool{}
 	for i := range c.Sources {
 		if c.Sources[i].Publisher != p {
 			continue
 		}
 		for _, r := range c.tables[i] {
-			if r.State == snapshot.Present && !r.Person.IsZero() && r.UserID != (snapshot.Short{}) {
-				m[r.UserID] = r.Person
+			if r.UserID == (snapshot.Short{}) {
+				continue
+			}
+			if !r.Person.IsZero() {
+				u.of[r.Person] = r.UserID
+			}
+			if r.State != snapshot.Present {
+				continue // it may be recycled
+			}
+			u.anybodys[r.UserID] = true
+			if !r.Person.IsZero() {
+				_, another := u.who[r.UserID]
+				several[r.UserID] = several[r.UserID] || another
+				u.who[r.UserID] = r.Person
 			}
 		}
 	}
-	return m
+	maps.DeleteFunc(u.who, func(id snapshot.Short, _ people.ID) bool { return several[id] })
+	return u
 }
 
 // logins places the records whose id is the user_id: those of the access
@@ -198,63 +218,98 @@ func (c *correlation) logins(i int) {
 	if Anchor(s.Publisher) && !s.Complete {
 		return // what it would make is not known
 	}
-	waiting := map[snapshot.Short]people.ID{} // user ids that are looked for
-	for _, r := range table {
-		if r.Person.IsZero() && r.State == snapshot.Present {
-			waiting[r.UserID] = people.ID{}
+	var changed []int // linked records that say something new
+	for _, x := range c.byPerson {
+		for _, l := range x.Links {
+			if k, found := slices.BinarySearchFunc(table, l.Record.Key, func(r snapshot.Record, key snapshot.Short) int { return compare(r.Key, key) }); l.Source == i && found && table[k].Person == x.Person {
+				changed = append(changed, k)
+			}
 		}
 	}
-	if len(waiting) == 0 {
+	if len(changed) == 0 && !slices.ContainsFunc(table, func(r snapshot.Record) bool { return r.Person.IsZero() }) {
 		return
 	}
-	for n := range c.Rows.Len() {
-		r := c.Rows.At(n)
-		if _, wanted := waiting[r.UserID]; wanted {
-			waiting[r.UserID] = r.ID
+	inLDAP := c.userIDs(people.LDAP)
+	// A login that the person had formerly goes when it says something new and
+	// LDAP has given its user_id to another record: it is that one's login now.
+	for _, k := range changed {
+		r := table[k]
+		old, _ := s.Prev.Find(r.Key)
+		d, decided := c.Decisions[r.Key]
+		if now, ok := inLDAP.of[r.Person]; ok && now != r.UserID && inLDAP.anybodys[r.UserID] && r.State == snapshot.Present && old.Hash != r.Hash && !(decided && d.Person == r.Person) {
+			c.lose(i, k)
 		}
 	}
-	inLDAP, renamed := c.byUserID(people.LDAP), map[people.ID]snapshot.Short{}
-	for userID, id := range inLDAP {
-		renamed[id] = userID
+	waiting := map[snapshot.Short]people.ID{} // whose the user ids are that are looked for
+	look := func() {
+		for _, r := range table {
+			if r.Person.IsZero() && r.State == snapshot.Present {
+				waiting[r.UserID] = people.ID{}
+			}
+		}
+		if len(waiting) == 0 {
+			return
+		}
+		for n := range c.Rows.Len() {
+			r := c.Rows.At(n)
+			if _, wanted := waiting[r.UserID]; wanted {
+				waiting[r.UserID] = r.ID
+			}
+		}
 	}
-	inLogins := map[snapshot.Short]people.ID{}
+	if look(); len(waiting) == 0 {
+		return
+	}
+	var inLogins userIDs
 	if s.Publisher != people.AccessProvider {
-		inLogins = c.byUserID(people.AccessProvider)
+		inLogins = c.userIDs(people.AccessProvider)
+	}
+	// unknown reports whether it waits for LDAP to say whose login it is.
+	unknown := func(r snapshot.Record, h Holder, held bool) bool {
+		_, ok := inLDAP.who[r.UserID]
+		return inLDAP.anybodys[r.UserID] && !ok && (!held || h.Former)
 	}
 	holder := func(r snapshot.Record) (h Holder, held bool) {
-		if id, ok := inLDAP[r.UserID]; ok {
+		if id, ok := inLDAP.who[r.UserID]; ok {
 			return Holder{Person: id}, true
 		}
 		if id := waiting[r.UserID]; !id.IsZero() {
-			now, ok := renamed[id]
-			return Holder{id, ok && now != r.UserID}, true
+			h, held = Holder{Person: id}, true
+		} else if id, ok := inLogins.who[r.UserID]; ok {
+			h, held = Holder{Person: id}, true
+		} else if h, held = c.Holders[r.Key]; !held {
+			if id := c.makes[r.Key]; c.Known(id) { // the first user_id that the person had
+				h, held = Holder{id, true}, true
+			}
 		}
-		if id, ok := inLogins[r.UserID]; ok {
-			return Holder{Person: id}, true
+		now, known := inLDAP.of[h.Person]
+		if !known {
+			now, known = inLogins.of[h.Person]
 		}
-		if h, ok := c.Holders[r.Key]; ok {
-			now, renamed := renamed[h.Person]
-			return Holder{h.Person, h.Former || renamed && now != r.UserID}, true
-		}
-		if id := c.makes[r.Key]; c.Known(id) { // the first user_id that the person had
-			return Holder{id, true}, true
-		}
-		return h, false
+		h.Former = h.Former || known && now != r.UserID
+		return h, held
 	}
 	linked := c.owners(i)
-	// Records with the current user_id come first: the others get what is left.
-	for _, former := range []bool{false, true} {
+	// Records with the current user_id come first: the others get what is left. One
+	// that takes an earlier one's place may set free the current one of somebody
+	// else, wherever in the table, who gets it in the same run.
+	for former, again := false, false; ; {
+		again = false
 		for k := range table {
 			r := &table[k]
 			if !r.Person.IsZero() || r.State != snapshot.Present {
 				continue
 			}
 			h, held := holder(*r)
-			if held && h.Former != former || !held && former || r.Length == 0 {
+			if held && h.Former != former || !held && former || unknown(*r, h, held) {
+				continue
+			}
+			was := c.had[r.Key]
+			if r.Length == 0 && (was.IsZero() || !held || c.Recall == nil) {
 				continue
 			}
 			if !held {
-				if id := c.makes[r.Key]; !id.IsZero() && !c.apart(*r, id) {
+				if id := c.makes[r.Key]; !id.IsZero() && !c.apart(*r, id) && !c.Waits[r.Key] {
 					linked[id] = k
 					c.attach(i, k, id)
 				}
@@ -265,14 +320,27 @@ func (c *correlation) logins(i int) {
 			}
 			other, taken := linked[h.Person]
 			if taken {
-				if d, ok := c.Decisions[table[other].Key]; former && table[other].State == snapshot.Present || ok && !d.Apart {
+				if d, ok := c.Decisions[table[other].Key]; former && table[other].State == snapshot.Present || ok && !d.Apart || was == h.Person {
 					continue
 				}
+			}
+			if r.Length == 0 && !c.Recall(i, *r, was) {
+				continue
+			}
+			if taken {
 				c.withdraw(h.Person, i) // its place is taken
 				c.free(i, other)
+				again = true
 			}
 			linked[h.Person] = k
 			c.attach(i, k, h.Person)
+		}
+		if again {
+			look()
+		} else if former {
+			break
+		} else {
+			former = true
 		}
 	}
 	for k := range table {
@@ -281,10 +349,15 @@ func (c *correlation) logins(i int) {
 			continue
 		}
 		h, held := holder(r)
+		waits := unknown(r, h, held)
 		if id := c.had[r.Key]; !id.IsZero() {
 			h, held = Holder{id, true}, true
 		}
 		switch {
+		case waits && !c.apart(r, h.Person):
+			c.undecided(i, r, "unattached", "the LDAP record that has the login is a case itself", "decide that case first", ids(h.Person)...)
+		case !held && c.Waits[r.Key]:
+			c.undecided(i, r, "unattached", "nobody has or had the login, and LDAP, which may have renamed somebody, was not read", "nothing: the next run that reads LDAP places it")
 		case held && c.apart(r, h.Person):
 			c.undecided(i, r, "kept_apart", keptApart, "nothing, or link it to somebody else (cis link)", h.Person)
 		case held:

@@ -27,8 +27,9 @@ import (
 //	link hris 7 bob        what a human says; or unlink. It holds from then on
 //	inactive bob           somebody who is not here any more
 //
-// A record that begins with ! is there and cannot be read; what follows a ~ is
-// anything else that a record says. A source that a story names on another day
+// A record that begins with ! is there and cannot be read, a login that begins
+// with ? waits for LDAP to be read; what follows a ~ is anything else that a
+// record says. A source that a story names on another day
 // is not read whole.
 type town struct {
 	company
@@ -76,7 +77,7 @@ func (w *town) id(uid string) people.ID {
 
 // record reads one record of a day.
 func (w *town) record(p people.Publisher, s string) (r snapshot.Record, uid string, bad bool) {
-	s, bad = strings.CutPrefix(s, "!")
+	s, bad = strings.CutPrefix(strings.TrimPrefix(s, "?"), "!")
 	said := s
 	s, _, _ = strings.Cut(s, "~")
 	s, none := strings.CutSuffix(s, "-")
@@ -101,7 +102,7 @@ func (w *town) record(p people.Publisher, s string) (r snapshot.Record, uid stri
 
 // live correlates a day and takes its result over, as applying it would.
 func (w *town) live(says string) correlate.Result {
-	world := correlate.World{Now: dawn.Add(w.at), Holders: map[snapshot.Short]correlate.Holder{}, Decisions: w.decided,
+	world := correlate.World{Now: dawn.Add(w.at), Holders: map[snapshot.Short]correlate.Holder{}, Waits: map[snapshot.Short]bool{}, Decisions: w.decided,
 		Known:  func(id people.ID) bool { return w.vault[id] },
 		Name:   func(_ int, r snapshot.Record) string { return w.records[r.Key] },
 		Recall: func(int, snapshot.Record, people.ID) bool { return !w.forgets }}
@@ -127,6 +128,7 @@ func (w *town) live(says string) correlate.Result {
 		s := correlate.Source{Name: string(p), Publisher: p, Policy: grace[p], Prev: w.tables[p], Complete: whole}
 		for _, x := range list {
 			r, uid, bad := w.record(p, x)
+			world.Waits[r.Key] = strings.HasPrefix(x, "?")
 			if bad {
 				s.Withheld = append(s.Withheld, r.Key)
 				continue
@@ -289,7 +291,25 @@ func TestLogins(t *testing.T) {
 		{"a uid that somebody else has by now is not the earlier holder's", []step{{"ldap e1:ada e2:bob; logins", "ada is new; ada: ldap e1 linked; bob is new; bob: ldap e2 linked"},
 			{"ldap e1:king e2:bob; logins", "ada: ldap e1 changed"}, {"ldap e1:king e2:ada; logins", "bob: ldap e2 changed"},
 			{"ldap e1:king e2:ada; logins ada", "bob: access_provider ada linked"}}},
+		{"a former login that says something new, when LDAP has given its user_id to somebody else, is theirs", []step{{"ldap e1:ada e2:bob; logins ada", "ada is new; ada: ldap e1 linked; ada: access_provider ada linked; bob is new; bob: ldap e2 linked"},
+			{"ldap e1:king e2:ada; logins ada", "ada: ldap e1 changed; bob: ldap e2 changed"},
+			{"ldap e1:king e2:ada; logins ada~bob", "ada: access_provider ada lost; bob: access_provider ada linked"},
+			{"ldap e1:king e2:ada; logins ada~bob king", "ada: access_provider king linked"}}},
+		{"all of that on one day", []step{{"ldap e1:ada e2:bob; logins ada bob", "ada is new; ada: ldap e1 linked; ada: access_provider ada linked; bob is new; bob: ldap e2 linked; bob: access_provider bob linked"},
+			{"ldap e1:king e2:ada; logins ada~bob king", "ada: ldap e1 changed; bob: ldap e2 changed; ada: access_provider ada lost; ada: access_provider king linked; bob: access_provider ada linked"},
+			{"ldap e1:king e2:ada; logins ada~bob king", ""}}},
+		{"who logs in as they are called now leaves the earlier one to whom LDAP has given it, on the same day", []step{{"ldap e1:ada e2:bob; logins ada bob", "ada is new; ada: ldap e1 linked; ada: access_provider ada linked; bob is new; bob: ldap e2 linked; bob: access_provider bob linked"},
+			{"ldap e1:king e2:ada; logins ada bob king", "ada: ldap e1 changed; bob: ldap e2 changed; ada: access_provider king linked; bob: access_provider ada linked; case: second_login access_provider bob [bob]"},
+			{"ldap e1:king e2:ada; logins ada bob king", "case: second_login access_provider bob [bob]"}}},
+		{"of a recycled uid it is nobody's until LDAP's case is decided", []step{{"ldap e1:ada; logins ada", made},
+			{"ldap e1:king e2:ada; logins ada~new", "ada: ldap e1 changed; case: recycled_user_id ldap e2 [ada]; ada: access_provider ada lost; case: unattached access_provider ada [ada]: the LDAP record that has the login is a case itself"},
+			{"ldap e1:king e2:ada; logins ada~new", "case: recycled_user_id ldap e2 [ada]; case: unattached access_provider ada [ada]: the LDAP record that has the login"},
+			{"ldap e1:king e2:ada; logins ada~new king", "case: recycled_user_id ldap e2 [ada]; ada: access_provider king linked; case: unattached access_provider ada [ada]: the LDAP record that has the login"}}},
+		{"of a uid that two entries have it makes nobody", []step{{"ldap e1:zoe e2:zoe; logins zoe", "case: shared_user_id ldap e1 []; case: shared_user_id ldap e2 []; case: unattached access_provider zoe []: the LDAP record that has the login"},
+			{"ldap e1:zoe e2:eve; logins zoe", "zoe is new; zoe: ldap e1 linked; zoe: access_provider zoe linked; eve is new; eve: ldap e2 linked"}}},
 		{"not read whole: nothing is made and nobody is missing", []step{{"ldap e1:ada; logins fay", "ada is new; ada: ldap e1 linked; fay is new; fay: access_provider fay linked"}, {"ldap e1:ada", ""}, {"ldap e1:ada", ""}}},
+		{"new, while LDAP is not read, which may have renamed somebody: it waits", []step{{"ldap e1:ada; logins", "ada is new; ada: ldap e1 linked"}, {"logins ?king ?ada", "ada: access_provider ada linked; case: unattached access_provider king []: nobody has or had the login, and LDAP"},
+			{"ldap e1:king; logins king", "ada: ldap e1 changed; ada: access_provider king linked"}}},
 		{"deleted: two whole extracts and the grace", []step{{"logins fay gil", "fay is new; fay: access_provider fay linked; gil is new; gil: access_provider gil linked"},
 			{"logins gil", "fay: access_provider missing, due false"}, {"logins gil", "fay: access_provider missing, due true"}, {"logins gil", "fay: access_provider missing, due true"},
 			{"logins gil", "fay: access_provider missing, due true"}, {"logins gil", "fay: access_provider fay given up"}, {"logins gil", ""}, {"logins fay gil", "fay: access_provider fay changed"}}},
@@ -448,6 +468,17 @@ func TestEveryLinkIsTold(t *testing.T) {
 						t.Fatalf("day %d: somebody is told of two records of a source", n)
 					}
 					has[l.Source] = true
+					if p := five[l.Source]; l.First && (p == people.AccessProvider || p == people.Directory) && d.decisions[l.Record.Key] == (correlate.Decision{}) {
+						gives, theirs := false, f.people[c.Person].UserID == l.Record.UserID
+						for k := range f.tables[people.LDAP].Len() {
+							if r := f.tables[people.LDAP].At(k); r.State == snapshot.Present && r.UserID == l.Record.UserID {
+								gives, theirs = true, theirs || r.Person == c.Person
+							}
+						}
+						if gives && !theirs {
+							t.Fatalf("day %d: a login of %s came to whom LDAP does not give it to", n, p)
+						}
+					}
 				}
 			}
 			for i, p := range five {

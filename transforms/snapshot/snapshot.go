@@ -145,6 +145,10 @@ type Record struct {
 	// Spare marks an observation that was kept though the record is linked and
 	// unchanged, because it may be somebody else's in the same run.
 	Spare bool
+	// Again says that what the record said last has not been acted on, and that
+	// this is an earlier form: the next run looks again, also if the record says
+	// then what it says here.
+	Again bool
 	// Where the observation lies in the extract: Length 0 if it was not kept.
 	Offset uint64
 	Length uint32
@@ -191,7 +195,7 @@ func (r *Record) append(b []byte) []byte {
 	b = append(b, r.Hash[:]...)
 	b = append(b, r.UserID[:]...)
 	b = append(b, r.Email[:]...)
-	b = append(b, byte(r.State)|bit(r.NotYet, 4)|bit(r.Regressed, 8)|bit(r.SaysGitHub, 16)|bit(r.Spare, 32))
+	b = append(b, byte(r.State)|bit(r.NotYet, 4)|bit(r.Regressed, 8)|bit(r.SaysGitHub, 16)|bit(r.Spare, 32)|bit(r.Again, 64))
 	b = le.AppendUint64(b, uint64(r.Since))
 	b = le.AppendUint64(b, uint64(r.Due))
 	b = le.AppendUint64(b, r.Offset)
@@ -210,6 +214,7 @@ func (r *Record) read(b []byte) {
 	r.Regressed = b[96]&8 != 0
 	r.SaysGitHub = b[96]&16 != 0
 	r.Spare = b[96]&32 != 0
+	r.Again = b[96]&64 != 0
 	r.Since = int64(le.Uint64(b[97:]))
 	r.Due = int64(le.Uint64(b[105:]))
 	r.Offset = le.Uint64(b[113:])
@@ -360,7 +365,7 @@ func ParseRecords(b []byte) (Records, error) {
 		body, err := parse(recordForm1, recordWidth1, b, 96, known(15))
 		return Records{widen(body, recordWidth1, recordWidth)}, err
 	}
-	body, err := parse(recordForm, recordWidth, b, 96, known(63))
+	body, err := parse(recordForm, recordWidth, b, 96, known(127))
 	return Records{body}, err
 }
 

@@ -43,7 +43,7 @@ func records() *rapid.Generator[[]snapshot.Record] {
 			NotYet: rapid.Bool().Draw(t, "not yet"), Regressed: rapid.Bool().Draw(t, "regressed"),
 			Since: rapid.Int64().Draw(t, "since"), Due: rapid.Int64().Draw(t, "due"),
 			Offset: rapid.Uint64().Draw(t, "offset"), Length: rapid.Uint32().Draw(t, "length"),
-			GitHub: array[snapshot.Short](16).Draw(t, "github"), SaysGitHub: rapid.Bool().Draw(t, "says github"), Spare: rapid.Bool().Draw(t, "spare")}
+			GitHub: array[snapshot.Short](16).Draw(t, "github"), SaysGitHub: rapid.Bool().Draw(t, "says github"), Spare: rapid.Bool().Draw(t, "spare"), Again: rapid.Bool().Draw(t, "again")}
 	})
 	return rapid.SliceOfNDistinct(record, 0, 12, func(r snapshot.Record) snapshot.Short { return r.Key })
 }

@@ -34,6 +34,7 @@ import (
 //
 //	first_load: DAY            a day that runs with --first-load (default: the first day)
 //	protected: USER_ID         a person whom absence does not end
+//	unsettled: DAY             a day whose run, repeated at once, does the next step
 //	ldap_maps: ATTRIBUTE PATH  one more attribute of LDAP
 //
 // Its files are in folders named after days; each day has one run, at 06:00
@@ -61,6 +62,7 @@ type Story struct {
 	archive *txtar.Archive
 	days    []string
 	first   []string
+	steps   []string
 	Protect []string
 	Map     []ldap.Rule
 }
@@ -92,6 +94,8 @@ func ReadStory(file string) (*Story, error) {
 		switch key {
 		case "first_load":
 			s.first = append(s.first, value)
+		case "unsettled":
+			s.steps = append(s.steps, value)
 		case "protected":
 			s.Protect = append(s.Protect, value)
 		case "ldap_maps":
@@ -176,8 +180,10 @@ func (s *Story) AddSources(w *World) {
 }
 
 // Run lives through the story in a new world and returns the story as it
-// went, for comparison or in place of what was expected.
-func (s *Story) Run(t testing.TB) (told []byte) {
+// went, for comparison or in place of what was expected. If each day is run
+// twice, the second time at the same clock must change nothing, and the story
+// goes on from there.
+func (s *Story) Run(t testing.TB, twice bool) (told []byte) {
 	t.Helper()
 	w := New(t)
 	s.AddSources(w)
@@ -212,6 +218,11 @@ func (s *Story) Run(t testing.TB) (told []byte) {
 			t.Fatalf("%s: %v", day, err)
 		}
 		out.Files = append(out.Files, txtar.File{Name: day + "/expect", Data: account})
+		if twice && !slices.Contains(s.steps, day) {
+			if err := w.again(ctx, store, rec, now); err != nil {
+				t.Errorf("%s: %v", day, err)
+			}
+		}
 		if asked, ok := s.Text(day + "/refresh"); ok {
 			told, err := w.refresh(ctx, asked, Clock(day).Add(6*time.Hour))
 			if err != nil {
@@ -268,6 +279,58 @@ func (s *Story) File() []byte { return txtar.Format(s.archive) }
 func uid(p *people.Profile) string {
 	id := p.Value(people.UserID).Text()
 	return id[strings.LastIndexByte(id, '|')+1:]
+}
+
+// again runs once more at the clock of a run, and returns what that changed.
+func (w *World) again(ctx context.Context, store sinks.Vault, first sync.Record, before []Person) error {
+	rec, err := w.Sync(ctx, first.Clock)
+	if err != nil {
+		return err
+	}
+	now, err := People(ctx, store)
+	if err != nil {
+		return err
+	}
+	var changed []error
+	for i, p := range now {
+		if i >= len(before) || p.ID != before[i].ID {
+			changed = append(changed, errors.New("the same run again made somebody"))
+			break
+		}
+		was := before[i]
+		if p.Revision != was.Revision || !bytes.Equal(p.Profile.AppendJSON(nil), was.Profile.AppendJSON(nil)) || !bytes.Equal(p.Evidence.AppendJSON(nil), was.Evidence.AppendJSON(nil)) {
+			changed = append(changed, fmt.Errorf("the same run again wrote %s", uid(p.Profile)))
+		}
+	}
+	told, err := store.Outbox(ctx, Subscriber, 1000)
+	if err != nil {
+		return err
+	}
+	if rec.Writes > 0 || rec.Outcome != first.Outcome || len(told) > 0 {
+		changed = append(changed, fmt.Errorf("the same run again wrote %d people, told of %d, and ended %s instead of %s", rec.Writes, len(told), rec.Outcome, first.Outcome))
+	}
+	if !first.Snapshot {
+		return errors.Join(changed...)
+	}
+	var lists [2][]byte
+	for i, run := range []string{first.Run, rec.Run} {
+		world, err := snapshots.Open(ctx, w.blobs, run)
+		if err != nil {
+			return err
+		}
+		defer world.Close()
+		l, err := world.Lists(ctx)
+		if err != nil {
+			return err
+		}
+		if lists[i], err = json.Marshal(l, json.Deterministic(true), jsontext.WithIndent(" ")); err != nil {
+			return err
+		}
+	}
+	if !bytes.Equal(lists[0], lists[1]) {
+		changed = append(changed, fmt.Errorf("the same run again found something else (-first +again):\n%s", Difference(lists[0], lists[1])))
+	}
+	return errors.Join(changed...)
 }
 
 // account says in words what a run did.
@@ -438,7 +501,8 @@ func (w *World) refresh(ctx context.Context, asked string, at time.Time) ([]byte
 			continue
 		}
 		if err != nil {
-			return nil, err
+			fmt.Fprintf(&out, "  failed: %s\n", strings.ReplaceAll(err.Error(), w.Dir+"/", ""))
+			continue
 		}
 		for _, s := range j.Sources {
 			if f, ok := r.Sources[s.Name]; ok {
