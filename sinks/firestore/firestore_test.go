@@ -35,7 +35,7 @@ func open(tb testing.TB, project string, o firestore.Options) *firestore.Store {
 }
 
 func fresh(t *testing.T, now func() time.Time) sinks.Store {
-	return open(t, projectOf(t), firestore.Options{Now: now, Unramped: true})
+	return open(t, projectOf(t), firestore.Options{Now: now, Unramped: true, Query: declared(t).watch(t)})
 }
 
 func TestVault(t *testing.T)  { sinktest.Vault(t, fresh) }
