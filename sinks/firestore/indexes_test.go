@@ -624,7 +624,7 @@ func TestLargest(t *testing.T) {
 	}
 	p.must(p.Subscribers(t.Context(), names))
 	p.commit(sinks.Fence{}, c)
-	all := footprint{}
+	var all, person footprint
 	check := func(doc *client.DocumentSnapshot) {
 		f := d.weigh(doc)
 		t.Logf("%s: %d bytes, %d index entries of %d bytes", doc.Ref.Parent.ID, f.document, f.entries, f.index)
@@ -632,12 +632,26 @@ func TestLargest(t *testing.T) {
 			t.Errorf("%s: %+v is beyond the limits of Firestore", doc.Ref.Parent.ID, f)
 		}
 		all.document, all.index = all.document+f.document, all.index+f.index
+		if doc.Ref.Parent.ID == "people" {
+			person = f
+		}
 	}
 	for doc := range p.documents() {
 		check(doc)
 	}
 	if all.document+all.index > maxRequest {
 		t.Errorf("a commit of the largest form: %+v, which is beyond %d", all, maxRequest)
+	}
+	b, err := os.ReadFile(guide)
+	p.must(err)
+	for _, said := range []string{
+		"The largest person takes " + thousands(float64(person.document)) + " bytes",
+		"The largest person has " + thousands(float64(person.entries)) + " (",
+		fmt.Sprintf("The largest commit takes %.1f MiB.", float64(all.document+all.index)/(1<<20)),
+	} {
+		if !strings.Contains(string(b), said) {
+			t.Errorf("%s does not say: %s", guide, said)
+		}
 	}
 	if _, err := p.Put(t.Context(), sinks.Doc{Kind: "k", Key: long(0), Body: bytesOf(sinks.MaxDocBytes, 4)}); err != nil {
 		t.Fatal(err)
