@@ -44,6 +44,8 @@ func (q *Query) Validate() error {
 	switch {
 	case q.Limit < 1:
 		return errors.New("sinks: a page of nobody: the limit is from 1")
+	case (q.Fact.Scheme == "") != (q.Fact.Value == ""):
+		return errors.New("sinks: a fact without scheme or value")
 	case q.Login != "" && q.Fact != (people.Key{}):
 		return errors.New("sinks: a search by user_id and by a fact")
 	}

@@ -242,7 +242,8 @@ type Vault interface {
 	// with the same people. It is refused with ErrConflict if anybody not in
 	// the load is there, or somebody of it at another revision. Expect is 0
 	// and Revision any from 1, so that a copy keeps the revisions it was made
-	// of. Load writes no outbox rows.
+	// of; of somebody erased it is to be above the tombstone's. Load writes no
+	// outbox rows.
 	Load(ctx context.Context, fence Fence, commits []Commit) error
 	// Outbox lists the outbox rows of a subscriber, sorted by person and
 	// operation.
@@ -275,9 +276,10 @@ type Keeper interface {
 	// there, or not there, or the revision is not below theirs.
 	Restore(ctx context.Context, fence Fence, tombstones []Tombstone, histories []History) error
 	// Audit reads all of the vault and yields what is wrong with what leads to
-	// people, or hangs from them: want says what leads to somebody. An error of
-	// want or yield ends it and is returned as it is. What is written meanwhile
-	// may be yielded though it is right.
+	// people, or hangs from them: want says what leads to somebody, and is not
+	// asked about whom the store cannot unpack. An error of want or yield ends it
+	// and is returned as it is. What is written meanwhile may be yielded though it
+	// is right.
 	Audit(ctx context.Context, want func(Stored) (Keys, error), yield func(Fault) error) error
 	// Mend makes the keys those that lead to the person, and nothing else: with
 	// the person's revision, else ErrConflict; ErrTaken if somebody has one
@@ -311,7 +313,7 @@ const (
 	FaultExtra   FaultKind = "extra"   // a key leads to somebody who is there and has it not
 	FaultOrphan  FaultKind = "orphan"  // something is of somebody who is not there
 	FaultTaken   FaultKind = "taken"   // a unique key leads to another, who is there
-	FaultHistory FaultKind = "history" // a revision has no history
+	FaultHistory FaultKind = "history" // a revision since the first that has some has no history
 	FaultDamaged FaultKind = "damaged" // something cannot be read
 )
 

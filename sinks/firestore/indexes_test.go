@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"iter"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -232,7 +233,7 @@ func somebody(n int, expect int64) sinks.Commit {
 	}
 	c := sinks.Commit{
 		ID: people.ID{byte(n), 15: byte(n>>8) + 1}, Expect: expect, Revision: expect + 1,
-		Profile: bytesOf(12<<10, n), Observations: bytesOf(2<<10, n+int(expect)), History: bytesOf(1<<10, n),
+		Profile: packed(12<<10, n), Observations: packed(2<<10, n+int(expect)), History: packed(1<<10, n),
 		Keys: sinks.Keys{
 			Unique:  []people.Key{key(people.ByUserID, "ad|Example-LDAP|"+text), key(people.ByUsername, text)},
 			Records: []people.Key{key("record:ldap", "uid="+text), key("record:hris", text)},
@@ -244,6 +245,15 @@ func somebody(n int, expect int64) sinks.Commit {
 		c.Facts = append(c.Facts, key("access_information.ldap", fmt.Sprint("group ", j)))
 	}
 	return c
+}
+
+// packed returns a document that takes about n bytes packed, since nothing
+// compresses it.
+func packed(n, seed int) []byte {
+	b := make([]byte, n)
+	random := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
+	random.Read(b)
+	return sinks.Pack(b)
 }
 
 // bytesOf returns n bytes that differ with the seed.

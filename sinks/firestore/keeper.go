@@ -64,10 +64,9 @@ func rowsOf(id people.ID) search {
 }
 
 // bury writes the tombstone of p, which it makes of it, and takes out all but
-// the history.
+// the history. Subscribers are told that whoever had the user_id notify is gone.
 func (t *tx) bury(id people.ID, p *personDoc, notify string, subscribers []string, rows []*firestore.DocumentSnapshot) error {
 	s := t.s
-	login := p.Login
 	if p.Observed != nil {
 		if err := t.remove(s.observationsRef(id)); err != nil {
 			return err
@@ -87,8 +86,8 @@ func (t *tx) bury(id people.ID, p *personDoc, notify string, subscribers []strin
 		if len(r.Former) > 0 {
 			former[d.Ref.Parent.Path] = append(former[d.Ref.Parent.Path], r.Former)
 		}
-		if r.Operation == notify {
-			continue // is written over
+		if r.Operation == sinks.NotifyDelete {
+			continue // of an earlier erasure; it is written over
 		}
 		if err := t.remove(d.Ref); err != nil {
 			return err
@@ -99,8 +98,8 @@ func (t *tx) bury(id people.ID, p *personDoc, notify string, subscribers []strin
 		return err
 	}
 	for _, name := range subscribers {
-		row := rowDoc{Person: id[:], Operation: notify, UserID: login, Revision: p.Revision, Former: bytes.Join(former[s.rows(name).Path], []byte("\n"))}
-		if err := t.set(s.rowRef(name, id, notify), &row); err != nil {
+		row := rowDoc{Person: id[:], Operation: sinks.NotifyDelete, UserID: []byte(notify), Revision: p.Revision, Former: bytes.Join(former[s.rows(name).Path], []byte("\n"))}
+		if err := t.set(s.rowRef(name, id, sinks.NotifyDelete), &row); err != nil {
 			return err
 		}
 	}
@@ -398,6 +397,19 @@ func (a *audit) run(ctx context.Context) error {
 	return nil
 }
 
+// unpacks reports whether documents can be unpacked.
+func unpacks(docs ...[]byte) error {
+	for _, d := range docs {
+		if len(d) == 0 {
+			continue
+		}
+		if _, err := sinks.Unpack(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func claimKey(name string) (k [16]byte) {
 	copy(k[:], name)
 	return k
@@ -422,6 +434,9 @@ func (a *audit) people(ctx context.Context) error {
 				id = people.ID{}
 			}
 			p, there, err := stored(d, seen[i])
+			if err == nil && there {
+				err = unpacks(p.Profile, p.Observations)
+			}
 			doc, _ := person(d)
 			a.revisions[id] = -1
 			if err != nil {
@@ -442,18 +457,30 @@ func (a *audit) people(ctx context.Context) error {
 			if err := a.compare(id, &doc, &keys); err != nil {
 				return err
 			}
+			named := map[string]bool{}
+			for _, n := range append(slices.Clone(doc.Unique), doc.Records...) {
+				named[n] = true
+			}
 			for _, k := range slices.Concat(keys.Unique, keys.Records) {
-				all = append(all, wanted{id, k.Scheme, claimName(k)})
+				n := claimName(k)
+				all = append(all, wanted{id: id, scheme: k.Scheme, name: n, named: named[n] && (k.Scheme != people.ByUserID || bytes.Equal(doc.Login, []byte(k.Value)))})
+				delete(named, n)
+			}
+			for n := range named {
+				all = append(all, wanted{id: id, name: n, extra: true})
 			}
 		}
 		return a.wantedClaims(ctx, all)
 	})
 }
 
+// A wanted claim is one that a person should have, or that their document alone
+// names (extra).
 type wanted struct {
-	id     people.ID
-	scheme people.Scheme
-	name   string
+	id           people.ID
+	scheme       people.Scheme
+	name         string
+	named, extra bool
 }
 
 func (a *audit) wantedClaims(ctx context.Context, all []wanted) error {
@@ -467,25 +494,14 @@ func (a *audit) wantedClaims(ctx context.Context, all []wanted) error {
 			return err
 		}
 		for i, d := range docs {
-			w := part[i]
-			a.claims[claimKey(w.name)] = w.id
-			var c claimDoc
-			if d.Exists() && decode(d, &c) == nil && bytes.Equal(c.Person, w.id[:]) {
+			kind, err := a.claim(ctx, part[i], d)
+			if err != nil {
+				return err
+			}
+			if kind == "" {
 				continue
 			}
-			kind := sinks.FaultMissing
-			if holder, err := personID(c.Person); err == nil {
-				// Who of the two should have it is only known at the end, but for
-				// the one whose document names it.
-				found, err := a.s.all(ctx, []*firestore.DocumentRef{a.s.personRef(holder)})
-				if err != nil {
-					return err
-				}
-				if p, err := person(found[0]); err == nil && p.there() && slices.Contains(append(p.Unique, p.Records...), w.name) {
-					kind = sinks.FaultTaken
-				}
-			}
-			if err := a.yield(sinks.Fault{ID: w.id, Kind: kind, Scheme: w.scheme}); err != nil {
+			if err := a.yield(sinks.Fault{ID: part[i].id, Kind: kind, Scheme: part[i].scheme}); err != nil {
 				return err
 			}
 		}
@@ -493,20 +509,39 @@ func (a *audit) wantedClaims(ctx context.Context, all []wanted) error {
 	return nil
 }
 
-// compare looks at what the person's own document says.
+// claim says what is wrong with one, "" if nothing is.
+func (a *audit) claim(ctx context.Context, w wanted, d *firestore.DocumentSnapshot) (sinks.FaultKind, error) {
+	var c claimDoc
+	mine := d.Exists() && decode(d, &c) == nil && bytes.Equal(c.Person, w.id[:])
+	if w.extra {
+		if mine {
+			return "", nil // strayClaims finds it
+		}
+		return sinks.FaultExtra, nil
+	}
+	a.claims[claimKey(w.name)] = w.id
+	if mine && w.named {
+		return "", nil
+	}
+	if holder, err := personID(c.Person); err == nil && !mine {
+		found, err := a.s.all(ctx, []*firestore.DocumentRef{a.s.personRef(holder)})
+		if err != nil {
+			return "", err
+		}
+		if p, err := person(found[0]); err == nil && p.there() && slices.Contains(append(p.Unique, p.Records...), w.name) {
+			return sinks.FaultTaken, nil
+		}
+	}
+	return sinks.FaultMissing, nil
+}
+
+// compare looks at what the person's own document says, but for claims.
 func (a *audit) compare(id people.ID, p *personDoc, k *sinks.Keys) error {
-	var should personDoc
-	should.setKeys(k)
 	report := func(kind sinks.FaultKind, scheme people.Scheme) error {
 		return a.yield(sinks.Fault{ID: id, Kind: kind, Scheme: scheme})
 	}
 	if p.Active == nil || *p.Active != k.Active {
 		if err := report(sinks.FaultMissing, people.Scheme(people.Active)); err != nil {
-			return err
-		}
-	}
-	if !bytes.Equal(p.Login, should.Login) {
-		if err := report(sinks.FaultMissing, people.ByUserID); err != nil {
 			return err
 		}
 	}
@@ -530,22 +565,6 @@ func (a *audit) compare(id people.ID, p *personDoc, k *sinks.Keys) error {
 		}
 		for _, h := range list.has {
 			if has[string(h)] {
-				if err := report(sinks.FaultExtra, ""); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	for _, list := range [][2][]string{{p.Unique, should.Unique}, {p.Records, should.Records}} {
-		for _, n := range list[1] {
-			if !slices.Contains(list[0], n) {
-				if err := report(sinks.FaultMissing, ""); err != nil {
-					return err
-				}
-			}
-		}
-		for _, n := range list[0] {
-			if !slices.Contains(list[1], n) {
 				if err := report(sinks.FaultExtra, ""); err != nil {
 					return err
 				}
@@ -621,7 +640,7 @@ func (a *audit) history(ctx context.Context) error {
 		}
 		return nil
 	}
-	q := search{Query: Query{Collection: historyName, Group: true}, fields: []string{}, limit: headsChunk}
+	q := search{Query: Query{Collection: historyName, Group: true}, limit: chunk}
 	err := a.pages(ctx, q, func(docs []*firestore.DocumentSnapshot) error {
 		for _, d := range docs {
 			id, err := people.ParseID(d.Ref.Parent.Parent.ID)
@@ -644,8 +663,15 @@ func (a *audit) history(ctx context.Context) error {
 				return err
 			}
 			last = revision
+			var h historyDoc
+			kind := sinks.FaultKind("")
 			if r := a.revisions[id]; r <= 0 || revision > r {
-				if err := a.yield(sinks.Fault{ID: id, Kind: sinks.FaultOrphan, Revision: revision}); err != nil {
+				kind = sinks.FaultOrphan
+			} else if decode(d, &h) != nil || unpacks(h.Doc) != nil {
+				kind = sinks.FaultDamaged
+			}
+			if kind != "" {
+				if err := a.yield(sinks.Fault{ID: id, Kind: kind, Revision: revision}); err != nil {
 					return err
 				}
 			}

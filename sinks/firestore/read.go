@@ -361,7 +361,7 @@ var present = Filter{"active", "in", []bool{true, false}}
 // Count asks the index, which costs a read a thousand people.
 func (s *Store) Count(ctx context.Context) (n int64, err error) {
 	q := s.build(search{Query: Query{Collection: peopleName, Filters: []Filter{present}}})
-	err = s.again(ctx, func(ctx context.Context, _ int) error {
+	err = s.again(ctx, func(ctx context.Context) error {
 		result, err := q.NewAggregationQuery().WithCount("n").Get(ctx)
 		if err != nil {
 			return err

@@ -15,20 +15,29 @@ import (
 var errReadOnly = errors.New("opened to read only")
 
 // again runs f until it succeeds or fails for good, at most for the store's
-// patience. f is told how often it was tried before.
-func (s *Store) again(ctx context.Context, f func(ctx context.Context, tries int) error) error {
+// patience.
+func (s *Store) again(ctx context.Context, f func(ctx context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	pause := gax.Backoff{Initial: 20 * time.Millisecond, Max: 10 * time.Second, Multiplier: 2}
+	refused := 0
 	for tries := 0; ; tries++ {
-		err := f(limited, tries)
+		err := f(limited)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err() // the client dresses it up as a status
 		}
-		if !passing(err, tries) {
+		may := passing(err)
+		switch status.Code(err) {
+		case codes.InvalidArgument, codes.FailedPrecondition, codes.NotFound:
+			// Said as well of a transaction that is over because its answer was
+			// lost.
+			refused++
+			may = refused <= maxRefused
+		}
+		if !may {
 			return plain(err)
 		}
 		s.retries.Add(1)
@@ -41,8 +50,14 @@ func (s *Store) again(ctx context.Context, f func(ctx context.Context, tries int
 	}
 }
 
-// passing reports whether the same call may succeed a little later.
-func passing(err error, tries int) bool {
+// maxRefused is how often a request is made again that was refused as wrong.
+const maxRefused = 3
+
+// passing reports whether the same request may succeed a little later.
+func passing(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) { // as the client says it sometimes
+		return true
+	}
 	st, ok := status.FromError(err)
 	if !ok {
 		return false // one of ours
@@ -50,9 +65,6 @@ func passing(err error, tries int) bool {
 	switch st.Code() {
 	case codes.Aborted, codes.ResourceExhausted, codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.Unknown, codes.Canceled:
 		return true
-	case codes.InvalidArgument, codes.FailedPrecondition, codes.NotFound:
-		// Said of a transaction that is over because its answer was lost.
-		return tries < 2
 	}
 	return false
 }

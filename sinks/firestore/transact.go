@@ -33,7 +33,7 @@ func (s *Store) transact(ctx context.Context, expected int, f func(t *tx) error)
 		return ctx.Err()
 	}
 	tried := false // to commit
-	return s.again(ctx, func(ctx context.Context, _ int) error {
+	return s.again(ctx, func(ctx context.Context) error {
 		if err := s.pace.wait(ctx, expected); err != nil {
 			return err
 		}

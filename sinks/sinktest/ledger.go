@@ -94,6 +94,15 @@ func oddDocs(b *bench) {
 	for _, d := range want {
 		b.reads(d)
 	}
+	got, err := b.Docs(b.ctx, "run", "", len(want))
+	if err != nil || len(got) != len(oddValues) {
+		b.Fatalf("%d documents listed, %v, want %d", len(got), err, len(oddValues))
+	}
+	for i, k := range slices.Sorted(slices.Values(oddValues)) {
+		if got[i].Key != k {
+			b.Errorf("document %d listed is %.40q, want %.40q", i, got[i].Key, k)
+		}
+	}
 	if got, err := b.Docs(b.ctx, oddValues[0], "", 10); err != nil || len(got) != 1 {
 		b.Errorf("%d documents of one kind, %v, want 1", len(got), err)
 	}

@@ -49,6 +49,29 @@ func Vault(t *testing.T, open OpenStore) {
 		{"Load fills an empty vault and can be repeated", load},
 		{"Load is refused where others are", loadRefused},
 		{"a cancelled context ends it", cancelled},
+		{"writers of different attributes both survive", bothSurvive},
+		{"Search by nothing has everybody in the order of ids", searchAll},
+		{"Search by a fact", searchFacts},
+		{"Search by odd facts", searchOddFacts},
+		{"Search by being active", searchActive},
+		{"Search by how a user_id begins", searchLogin},
+		{"Search has nobody twice and misses nobody", searchMeanwhile},
+		{"Search refuses what it cannot answer", searchRefused},
+		{"Erase leaves a tombstone and nothing else", erase},
+		{"Erase tells subscribers of every user_id", eraseTells},
+		{"a person comes back after the last revision", comesBack},
+		{"Erase and a commit do not mix", eraseRace},
+		{"Load brings nobody erased back", loadErased},
+		{"Tombstones are listed in order and resumably", tombstones},
+		{"Restore writes what a copy has beside people", restore},
+		{"Restore is refused against what is there", restoreRefused},
+		{"Audit of a sound vault finds nothing", auditClean},
+		{"Audit finds wrong keys, and Mend sets them right", auditKeys},
+		{"Audit finds keys that another has", auditTaken},
+		{"Audit finds what cannot be read", auditDamaged},
+		{"Audit ends when it is told to", auditEnds},
+		{"Mend of nobody leaves nothing of them", mendNobody},
+		{"Mend is refused against what is there", mendRefused},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(set(t, open)) })
 	}
@@ -168,6 +191,13 @@ func readFault(b *bench) {
 	wantFault(b.T, "Moved", b.Moved(gone, time.Time{}, func(sinks.Head) error { return nil }))
 	_, err = b.Outbox(gone, "a", 1)
 	wantFault(b.T, "Outbox", err)
+	_, err = b.Search(gone, sinks.Query{Limit: 1})
+	wantFault(b.T, "Search", err)
+	_, err = b.Tombstones(gone, people.ID{}, 1)
+	wantFault(b.T, "Tombstones", err)
+	_, err = b.Erase(gone, sinks.Fence{}, id(2), "")
+	wantFault(b.T, "Erase", err)
+	wantFault(b.T, "Audit", b.Audit(gone, suiteKeys, func(sinks.Fault) error { return nil }))
 }
 
 func staleRevision(b *bench) {
@@ -667,9 +697,13 @@ func fences(b *bench) {
 	refused(first, next(1, 2)) // it wakes up
 	refused(first, observed(1, 2, "seen"))
 	refused(first, next(2, 0))
+	_, err := b.Erase(b.ctx, first, id(1), "")
+	wantError(b.T, err, sinks.ErrFenced)
+	wantError(b.T, b.Restore(b.ctx, first, nil, []sinks.History{{ID: id(1), Docs: []sinks.HistoryDoc{{Revision: 1, Doc: next(1, 0).History}}}}), sinks.ErrFenced)
+	wantError(b.T, b.Mend(b.ctx, first, id(1), 2, sinks.Keys{}), sinks.ErrFenced)
 	wantError(b.T, b.Load(b.ctx, first, []sinks.Commit{next(1, 0)}), sinks.ErrFenced)
 	b.holds(next(1, 1))
-	_, err := b.Person(b.ctx, id(2))
+	_, err = b.Person(b.ctx, id(2))
 	wantError(b.T, err, sinks.ErrNotFound)
 	b.leads(next(2, 0).Unique[0])
 	if got := b.revisions(id(1), 0); !slices.Equal(got, []int64{1, 2}) {
@@ -742,6 +776,7 @@ func tooLarge(b *bench) {
 		"records":      func(c *sinks.Commit) { c.Records = keys(sinks.MaxRecords+1, "record:ldap") },
 		"documents":    func(c *sinks.Commit) { c.Records = keys(sinks.MaxDocuments, "record:ldap") },
 		"lookups":      func(c *sinks.Commit) { c.Lookups = keys(sinks.MaxLookups+1, people.ByEmail) },
+		"facts":        func(c *sinks.Commit) { c.Facts = keys(sinks.MaxFacts+1, "access_information.ldap") },
 		"key": func(c *sinks.Commit) {
 			c.Lookups = []people.Key{key(people.ByEmail, string(make([]byte, sinks.MaxKeyBytes+1)))}
 		},
@@ -781,16 +816,22 @@ func largest(b *bench) {
 	c := next(1, 0)
 	c.Profile, c.Observations, c.History = incompressible(sinks.MaxProfileBytes), incompressible(sinks.MaxDocBytes), incompressible(sinks.MaxDocBytes)
 	c.Unique, c.Records, c.Lookups = keys(sinks.MaxUnique, people.ByUserID), keys(sinks.MaxRecords, "record:ldap"), keys(sinks.MaxLookups, people.ByEmail)
+	c.Facts = keys(sinks.MaxFacts, "access_information.ldap")
 	b.must(notifying(c, "create"))
 	b.holds(c)
+	b.found(sinks.Query{Fact: c.Facts[0]}, c.ID)
+	b.found(sinks.Query{Fact: c.Facts[sinks.MaxFacts-1]}, c.ID)
 	if got, err := b.History(b.ctx, c.ID, 0); err != nil || len(got) != 1 || !bytes.Equal(got[0].Doc, c.History) {
 		b.Errorf("history %d documents, %v", len(got), err)
 	}
 	// Every claim given up while as many others are taken.
 	c.Expect, c.Revision = 1, 2
 	c.Unique, c.Records = keys(sinks.MaxUnique, people.ByUsername), keys(sinks.MaxRecords, "record:hris")
+	c.Facts = keys(sinks.MaxFacts, "access_information.mozilliansorg")
 	b.must(notifying(c, "update"))
 	b.holds(c)
+	b.found(sinks.Query{Fact: c.Facts[sinks.MaxFacts-1]}, c.ID)
+	b.found(sinks.Query{Fact: keys(1, "access_information.ldap")[0]})
 	b.leads(keys(1, people.ByUserID)[0])
 	b.leads(keys(1, "record:ldap")[0])
 	for _, name := range names {

@@ -207,3 +207,77 @@ func BenchmarkBeside(b *testing.B) {
 	b.ReportMetric(float64(waits[len(waits)-1].Microseconds())/1000, "ms-max")
 	b.ReportMetric(0, "ns/op")
 }
+
+// BenchmarkSearch reads a page, or all pages, from a full vault.
+func BenchmarkSearch(b *testing.B) {
+	s, commits := openBench(b), written(crowd, 0)
+	if err := s.Load(b.Context(), sinks.Fence{}, commits); err != nil {
+		b.Fatal(err)
+	}
+	for _, q := range []struct {
+		name string
+		q    sinks.Query
+	}{
+		{"None", sinks.Query{Fact: people.Key{Scheme: "access_information.ldap", Value: "nobody"}, Limit: 25}},
+		{"Fact", sinks.Query{Fact: commits[0].Facts[0], Limit: 25}},
+		{"Login", sinks.Query{Login: "ad|Example-LDAP|user77", Limit: 25}},
+		{"All", sinks.Query{Limit: 100}},
+	} {
+		b.Run(q.name, func(b *testing.B) {
+			perPerson(b, crowd*b.N, func() {
+				for range b.N {
+					for q := q.q; ; {
+						page, err := s.Search(b.Context(), q)
+						if err != nil {
+							b.Fatal(err)
+						}
+						if q.After = page.Next; page.Next == "" {
+							break
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkErase erases people one by one from a vault that was written to in
+// no order. The first one overwrites what page splits have left of everybody.
+func BenchmarkErase(b *testing.B) {
+	s, commits := openBench(b), written(crowd, 0)
+	commitAll(b, s, commits)
+	for b.Loop() {
+		c := &commits[0]
+		commits = commits[1:]
+		if _, err := s.Erase(b.Context(), sinks.Fence{}, c.ID, ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkAudit reads a full vault.
+func BenchmarkAudit(b *testing.B) {
+	s, commits := openBench(b), written(crowd, 0)
+	for i := range commits {
+		c := &commits[i]
+		c.Profile, c.Observations, c.History = sinks.Pack(c.Profile), sinks.Pack(c.Observations), sinks.Pack(c.History)
+	}
+	if err := s.Load(b.Context(), sinks.Fence{}, commits); err != nil {
+		b.Fatal(err)
+	}
+	keys := make(map[people.ID]sinks.Keys)
+	for _, c := range commits {
+		keys[c.ID] = c.Keys
+	}
+	perPerson(b, crowd*b.N, func() {
+		for range b.N {
+			err := s.Audit(b.Context(), func(p sinks.Stored) (sinks.Keys, error) { return keys[p.ID], nil }, func(f sinks.Fault) error {
+				b.Errorf("%v", f)
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -175,6 +175,10 @@ func checkCrashed(t *testing.T, path string, said []int64, readOnly bool) {
 				t.Errorf("person %d at %d: %s %q leads to %v", n, p.Revision, keys[i].Scheme, keys[i].Value, got)
 			}
 		}
+		page, err := s.Search(t.Context(), sinks.Query{Fact: want.Facts[0], Limit: 10})
+		if err != nil || len(page.People) != 1 || page.People[0].ID != id {
+			t.Errorf("person %d at %d: %d people have the fact, %v", n, p.Revision, len(page.People), err)
+		}
 		if row := (sinks.OutboxRow{Subscriber: "wiki", ID: id, Operation: "update", UserID: want.NotifyID, Revision: p.Revision}); rows[n] != row {
 			t.Errorf("person %d: outbox row %v, want %v", n, rows[n], row)
 		}

@@ -31,13 +31,8 @@ func (s *Store) Search(ctx context.Context, q sinks.Query) (sinks.Page, error) {
 
 func (s *Store) search(ctx context.Context, q sinks.Query) (page sinks.Page, err error) {
 	byFact := q.Fact != (people.Key{})
-	switch {
-	case q.Limit < 1:
-		return page, fmt.Errorf("a page of %d", q.Limit)
-	case byFact && (q.Fact.Scheme == "" || q.Fact.Value == ""):
-		return page, errors.New("half a fact")
-	case byFact && q.Login != "":
-		return page, errors.New("by a fact and by user_id")
+	if err := q.Validate(); err != nil {
+		return page, err
 	}
 	after, err := readToken(q)
 	if err != nil {

@@ -35,6 +35,22 @@ func fresh(t *testing.T, now func() time.Time) sinks.Store {
 	return open(t, filepath.Join(t.TempDir(), "cis.db"), sqlite.Options{Now: now})
 }
 
+// TestLinearizable has one file open twice, as two processes would.
+func TestLinearizable(t *testing.T) {
+	sinktest.Linearizable(t, func(t *testing.T) (list []sinks.Store) {
+		path := filepath.Join(t.TempDir(), "cis.db")
+		for range 2 {
+			s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			list = append(list, s)
+		}
+		return list
+	})
+}
+
 func TestVault(t *testing.T)  { sinktest.Vault(t, fresh) }
 func TestLedger(t *testing.T) { sinktest.Ledger(t, fresh) }
 
@@ -118,7 +134,13 @@ func TestReadOnly(t *testing.T) {
 		"Delivered":   func() error { _, err := r.Delivered(t.Context(), sinks.OutboxRow{}); return err },
 		"Acquire":     func() error { _, err := r.Acquire(t.Context(), "l", "h", time.Hour); return err },
 		"Renew":       func() error { return r.Renew(t.Context(), sinks.Fence{Lease: "l"}, time.Hour) },
-		"Release":     func() error { return r.Release(t.Context(), sinks.Fence{Lease: "l"}) },
+		"Erase": func() error {
+			_, err := r.Erase(t.Context(), sinks.Fence{}, people.ID{1, 1}, "")
+			return err
+		},
+		"Restore": func() error { return r.Restore(t.Context(), sinks.Fence{}, nil, nil) },
+		"Mend":    func() error { return r.Mend(t.Context(), sinks.Fence{}, people.ID{1, 1}, 2, sinks.Keys{}) },
+		"Release": func() error { return r.Release(t.Context(), sinks.Fence{Lease: "l"}) },
 	}
 	for name, write := range writes {
 		if err := write(); err == nil || !strings.Contains(err.Error(), "read only") {

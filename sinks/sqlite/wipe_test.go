@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -103,9 +104,60 @@ func TestErasedForGood(t *testing.T) {
 	if holding(t, path, "others-") == 0 {
 		t.Error("nothing of the others is in the files")
 	}
+	sound(t, s)
+}
+
+// TestErasedBeside erases people while another process writes others, whose rows
+// move the pages about that are being overwritten.
+func TestErasedBeside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cis.db")
+	s, beside := open(t, path, sqlite.Options{}), open(t, path, sqlite.Options{})
+	defer closed(t, s)
+	defer closed(t, beside)
+	random := rand.New(rand.NewPCG(3, 4))
+	const crowd = 40
+	for n := range crowd {
+		commit(t, s, sinks.Fence{}, telling(random, canary, n, 1))
+	}
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		random := rand.New(rand.NewPCG(5, 6))
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			n, r := crowd+i%crowd, int64(i/crowd)
+			results, err := beside.Commit(t.Context(), sinks.Fence{}, []sinks.Commit{telling(random, "others-", n, r+1)})
+			if err := errors.Join(append(results, err)...); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	for n := range crowd {
+		if _, err := s.Erase(t.Context(), sinks.Fence{}, people.ID{byte(n >> 8), byte(n), 9}, ""); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := holding(t, path, canary); n != 0 {
+		t.Errorf("%d values of people erased are in the files", n)
+	}
+	sound(t, s)
+}
+
+// sound checks that SQLite finds the file whole, and all rows to be of somebody.
+func sound(t *testing.T, s *sqlite.Store) {
+	t.Helper()
 	err := s.Audit(t.Context(), func(p sinks.Stored) (sinks.Keys, error) { return sinks.Keys{}, nil }, func(f sinks.Fault) error {
-		if f.ID.IsZero() {
-			t.Error("the file is damaged")
+		if f.ID.IsZero() || f.Kind == sinks.FaultOrphan {
+			t.Errorf("an audit finds %v", f)
 		}
 		return nil
 	})
@@ -114,5 +166,74 @@ func TestErasedForGood(t *testing.T) {
 	}
 }
 
-var _ = sql.ErrNoRows
-var _ = time.Now
+// An erasure is not over while somebody reads a state from before it. Called
+// again after that it is.
+func TestErasedWhileRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cis.db")
+	s := open(t, path, sqlite.Options{})
+	defer closed(t, s)
+	random := rand.New(rand.NewPCG(7, 8))
+	c := telling(random, canary, 1, 1)
+	commit(t, s, sinks.Fence{}, c)
+	reader, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	read, err := reader.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := read.QueryRow("SELECT count(*) FROM person").Scan(new(int)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Erase(ctx, sinks.Fence{}, c.ID, ""); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("erased while somebody reads it: %v", err)
+	}
+	if _, err := s.Person(t.Context(), c.ID); !errors.Is(err, sinks.ErrNotFound) {
+		t.Errorf("half erased: %v", err)
+	}
+	commit(t, s, sinks.Fence{}, person(2, 0)) // others write meanwhile
+	if err := read.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if holding(t, path, canary) == 0 {
+		t.Error("nobody could have read it")
+	}
+	if stone, err := s.Erase(t.Context(), sinks.Fence{}, c.ID, ""); err != nil || stone.Revision != 2 {
+		t.Errorf("erased again: revision %d, %v", stone.Revision, err)
+	}
+	if n := holding(t, path, canary); n != 0 {
+		t.Errorf("%d values of somebody erased are in the files", n)
+	}
+}
+
+// What subscribers are still to be told stays, and goes when they were.
+func TestErasedAndTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cis.db")
+	s := open(t, path, sqlite.Options{})
+	if err := s.Subscribers(t.Context(), []string{"wiki"}); err != nil {
+		t.Fatal(err)
+	}
+	c := telling(rand.New(rand.NewPCG(9, 10)), canary, 1, 1)
+	commit(t, s, sinks.Fence{}, c)
+	if _, err := s.Erase(t.Context(), sinks.Fence{}, c.ID, c.Unique[0].Value); err != nil {
+		t.Fatal(err)
+	}
+	if n := holding(t, path, canary); n != 2 {
+		t.Errorf("%d values of somebody erased are in the files, want the two user ids that are to be told", n)
+	}
+	rows, err := s.Outbox(t.Context(), "wiki", 10)
+	if err != nil || len(rows) != 1 || rows[0].Former != c.NotifyFormer {
+		t.Fatalf("outbox: %d rows, %v", len(rows), err)
+	}
+	if told, err := s.Delivered(t.Context(), rows[0]); err != nil || !told {
+		t.Fatalf("delivered %v, %v", told, err)
+	}
+	closed(t, s)
+	if n := holding(t, path, canary); n != 0 {
+		t.Errorf("told and closed, %d values of somebody erased are in the files", n)
+	}
+}

@@ -109,6 +109,9 @@ func (w *writer) do(ctx context.Context, f func(tx) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if err := ctx.Err(); err != nil { // select takes either
+		return err
+	}
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
