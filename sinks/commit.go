@@ -74,28 +74,9 @@ func (c *Commit) Validate() error {
 		{"bytes of packed profile", len(c.Profile), MaxProfileBytes},
 		{"bytes of packed observations", len(c.Observations), MaxDocBytes},
 		{"bytes of packed history", len(c.History), MaxDocBytes},
-		{"unique claims", len(c.Unique), MaxUnique},
-		{"records", len(c.Records), MaxRecords},
-		{"lookups", len(c.Lookups), MaxLookups},
-		{"facts", len(c.Facts), MaxFacts},
 	} {
 		if size.n > size.most {
 			return fmt.Errorf("sinks: %d %s, at most %d: %w", size.n, size.what, size.most, ErrTooLarge)
-		}
-	}
-	for _, k := range c.Unique {
-		if !IsUnique(k.Scheme) || strings.HasPrefix(string(k.Scheme), recordScheme) {
-			return fmt.Errorf("sinks: a key of scheme %s among the unique claims", k.Scheme)
-		}
-	}
-	for _, k := range c.Lookups {
-		if IsUnique(k.Scheme) {
-			return fmt.Errorf("sinks: a key of scheme %s among the lookups", k.Scheme)
-		}
-	}
-	for _, k := range c.Records {
-		if !strings.HasPrefix(string(k.Scheme), recordScheme) {
-			return fmt.Errorf("sinks: a key of scheme %s among the record ids", k.Scheme)
 		}
 	}
 	return c.Keys.Validate()
@@ -103,6 +84,34 @@ func (c *Commit) Validate() error {
 
 // Validate reports why nothing may lead to anybody by k.
 func (k *Keys) Validate() error {
+	for _, size := range []struct {
+		what    string
+		n, most int
+	}{
+		{"unique claims", len(k.Unique), MaxUnique},
+		{"records", len(k.Records), MaxRecords},
+		{"lookups", len(k.Lookups), MaxLookups},
+		{"facts", len(k.Facts), MaxFacts},
+	} {
+		if size.n > size.most {
+			return fmt.Errorf("sinks: %d %s, at most %d: %w", size.n, size.what, size.most, ErrTooLarge)
+		}
+	}
+	for _, k := range k.Unique {
+		if !IsUnique(k.Scheme) || strings.HasPrefix(string(k.Scheme), recordScheme) {
+			return fmt.Errorf("sinks: a key of scheme %s among the unique claims", k.Scheme)
+		}
+	}
+	for _, k := range k.Records {
+		if !strings.HasPrefix(string(k.Scheme), recordScheme) {
+			return fmt.Errorf("sinks: a key of scheme %s among the record ids", k.Scheme)
+		}
+	}
+	for _, k := range k.Lookups {
+		if IsUnique(k.Scheme) {
+			return fmt.Errorf("sinks: a key of scheme %s among the lookups", k.Scheme)
+		}
+	}
 	for i, keys := range [...][]people.Key{k.Facts, k.Unique, k.Records, k.Lookups} {
 		for _, k := range keys {
 			if k.Scheme == "" || k.Value == "" {

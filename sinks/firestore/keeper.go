@@ -173,14 +173,16 @@ func (s *Store) Restore(ctx context.Context, fence sinks.Fence, tombstones []sin
 		}
 	}
 	for _, h := range histories {
+		for _, d := range h.Docs {
+			if len(d.Doc) > sinks.MaxDocBytes {
+				return fmt.Errorf("firestore: restore the history of %s: %d bytes: %w", h.ID, len(d.Doc), sinks.ErrTooLarge)
+			}
+		}
 		for rest := h.Docs; ; {
 			n, size := 0, 0
 			for n < len(rest) && n < maxLoadWrites && size+len(rest[n].Doc) <= maxLoadBytes {
 				size += len(rest[n].Doc)
 				n++
-			}
-			if n == 0 && len(rest) > 0 {
-				n = 1
 			}
 			if err := s.restoreHistory(ctx, fence, h.ID, rest[:n]); err != nil {
 				return fmt.Errorf("firestore: restore the history of %s: %w", h.ID, err)
@@ -361,7 +363,7 @@ func (s *Store) sweep(ctx context.Context, fence sinks.Fence, id people.ID) erro
 // claim and 32 of each person in memory.
 func (s *Store) Audit(ctx context.Context, want func(sinks.Stored) (sinks.Keys, error), yield func(sinks.Fault) error) error {
 	var stopped error // by want or yield
-	a := audit{s: s, claims: map[[16]byte]people.ID{}, revisions: map[people.ID]int64{}}
+	a := audit{s: s, claims: map[[16]byte]people.ID{}, revisions: map[people.ID]int64{}, damaged: map[people.ID]bool{}}
 	a.want = func(p sinks.Stored) (k sinks.Keys, err error) {
 		k, stopped = want(p)
 		return k, stopped
@@ -386,6 +388,8 @@ type audit struct {
 	claims map[[16]byte]people.ID
 	// revisions are those of the people who are there, and -1 of the erased.
 	revisions map[people.ID]int64
+	// damaged are those of whom nobody knows what should lead to them.
+	damaged map[people.ID]bool
 }
 
 func (a *audit) run(ctx context.Context) error {
@@ -440,7 +444,7 @@ func (a *audit) people(ctx context.Context) error {
 			doc, _ := person(d)
 			a.revisions[id] = -1
 			if err != nil {
-				a.revisions[id] = doc.Revision
+				a.revisions[id], a.damaged[id] = doc.Revision, true
 				if err := a.yield(sinks.Fault{ID: id, Kind: sinks.FaultDamaged}); err != nil {
 					return err
 				}
@@ -588,7 +592,7 @@ func (a *audit) strayClaims(ctx context.Context) error {
 			switch {
 			case err != nil:
 				kind = sinks.FaultDamaged
-			case a.claims[claimKey(d.Ref.ID)] == id:
+			case a.claims[claimKey(d.Ref.ID)] == id, a.damaged[id]:
 				continue
 			case a.revisions[id] <= 0:
 				kind = sinks.FaultOrphan

@@ -236,7 +236,7 @@ func comesBack(b *bench) {
 // order is something of them left.
 func eraseRace(b *bench) {
 	b.subscribe("wiki")
-	const n = 4
+	const n = 2
 	for i := range n {
 		b.must(next(i, 0))
 		var mu sync.Mutex
