@@ -38,7 +38,7 @@ func open(tb testing.TB, project string, o firestore.Options) *firestore.Store {
 }
 
 func fresh(t *testing.T, now func() time.Time) sinks.Store {
-	return open(t, emulator.Start(t).Project(t), firestore.Options{Now: now})
+	return open(t, emulator.Start(t).Project(t), firestore.Options{Now: now, Query: declared(t).watch(t)})
 }
 
 func TestVault(t *testing.T)  { sinktest.Vault(t, fresh) }
