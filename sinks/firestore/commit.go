@@ -217,7 +217,7 @@ func free(id people.ID, claims []*firestore.DocumentSnapshot) error {
 func (t *tx) put(was *personDoc, c *sinks.Commit, token []byte) error {
 	s := t.s
 	is := *was
-	is.Revision, is.Moved, is.Shard = c.Revision, s.now(), shard(c.ID)
+	is.Revision, is.Moved, is.Shard = c.Revision, s.clock(), shard(c.ID)
 	is.Erased, is.Observed = false, observed(c.Observations)
 	keys := c.Keys
 	if len(c.Profile) > 0 {
@@ -309,6 +309,8 @@ func (t *tx) notify(c *sinks.Commit, subscribers []string, rows []*firestore.Doc
 const (
 	maxLoadWrites = 400
 	maxLoadBytes  = 4 << 20
+	// factBytes is about what the index entries of a fact take, which count.
+	factBytes = 300
 )
 
 // Load writes many people a transaction, many of them at once. If one is
@@ -381,7 +383,7 @@ func (s *Store) load(ctx context.Context, fence sinks.Fence, commits []sinks.Com
 			group.Go(func() error { return s.loadOne(ctx, fence, c) })
 			continue
 		}
-		n, b := 3+len(c.Unique)+len(c.Records), len(c.Profile)+len(c.Observations)+len(c.History)
+		n, b := 3+len(c.Unique)+len(c.Records), len(c.Profile)+len(c.Observations)+len(c.History)+factBytes*len(c.Facts)
 		if writes+n > maxLoadWrites || size+b > maxLoadBytes {
 			flush()
 		}
@@ -416,7 +418,7 @@ func (s *Store) loadNew(ctx context.Context, fence sinks.Fence, part []*sinks.Co
 		}
 		return nil
 	})
-	if status.Code(err) != codes.AlreadyExists {
+	if status.Code(err) != codes.AlreadyExists && !errors.Is(err, errInvalid) { // of many, that they are too large
 		return err
 	}
 	for _, c := range part {
@@ -430,7 +432,7 @@ func (s *Store) loadNew(ctx context.Context, fence sinks.Fence, part []*sinks.Co
 // loadNew demands of each document that it is not there.
 func (t *tx) loadNew(c *sinks.Commit, token []byte) error {
 	s := t.s
-	p := personDoc{Revision: c.Revision, Moved: s.now(), Shard: shard(c.ID), Profile: c.Profile, Observed: observed(c.Observations)}
+	p := personDoc{Revision: c.Revision, Moved: s.clock(), Shard: shard(c.ID), Profile: c.Profile, Observed: observed(c.Observations)}
 	p.setKeys(&c.Keys)
 	if err := t.create(s.personRef(c.ID), &p); err != nil {
 		return err

@@ -83,17 +83,22 @@ func (t *tx) bury(id people.ID, p *personDoc, notify string, subscribers []strin
 		if err := decode(d, &r); err != nil {
 			return err
 		}
+		ids := former[d.Ref.Parent.Path]
 		if len(r.Former) > 0 {
-			former[d.Ref.Parent.Path] = append(former[d.Ref.Parent.Path], r.Former)
+			ids = append(ids, r.Former)
 		}
+		if r.Operation == sinks.NotifyDelete { // of an erasure before they came back
+			ids = append(ids, r.UserID)
+		}
+		former[d.Ref.Parent.Path] = ids
 		if r.Operation == sinks.NotifyDelete {
-			continue // of an earlier erasure; it is written over
+			continue // it is written over, or goes to whoever is no subscriber any more
 		}
 		if err := t.remove(d.Ref); err != nil {
 			return err
 		}
 	}
-	*p = personDoc{Revision: p.Revision + 1, Moved: s.now(), Shard: p.Shard, Erased: true, Erasing: true}
+	*p = personDoc{Revision: p.Revision + 1, Moved: s.clock(), Shard: p.Shard, Erased: true, Erasing: true}
 	if err := t.set(s.personRef(id), p); err != nil {
 		return err
 	}
@@ -108,9 +113,10 @@ func (t *tx) bury(id people.ID, p *personDoc, notify string, subscribers []strin
 
 // eraseHistory takes out the history part by part, and then says that all is gone.
 func (s *Store) eraseHistory(ctx context.Context, fence sinks.Fence, id people.ID, p *personDoc) error {
-	q := s.build(search{Query: Query{Collection: historyName}, from: s.personRef(id).Collection(historyName), fields: []string{}, limit: eraseChunk})
+	n := eraseChunk
 	for done := false; !done; {
-		err := s.transact(ctx, eraseChunk, func(t *tx) error {
+		q := s.build(search{Query: Query{Collection: historyName}, from: s.personRef(id).Collection(historyName), fields: []string{}, limit: n})
+		err := s.transact(ctx, n, func(t *tx) error {
 			now, _, err := t.fencedPerson(fence, id)
 			if err != nil {
 				return err
@@ -127,12 +133,17 @@ func (s *Store) eraseHistory(ctx context.Context, fence sinks.Fence, id people.I
 					return err
 				}
 			}
-			if done = len(docs) < eraseChunk; done {
+			if done = len(docs) < n; done {
 				now.Erasing = false
 				return t.set(s.personRef(id), &now)
 			}
 			return nil
 		})
+		if err != nil && errors.Is(err, errInvalid) && n > 1 {
+			// What is deleted counts towards the 10 MiB of a transaction.
+			n, done = n/4, false
+			continue
+		}
 		if err != nil {
 			return err
 		}

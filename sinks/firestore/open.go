@@ -101,6 +101,9 @@ func Open(ctx context.Context, where string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// clock is now in what Firestore keeps of a time.
+func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
 // Close gives up the connections.
 func (s *Store) Close() error {
 	if err := s.client.Close(); err != nil {

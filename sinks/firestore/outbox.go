@@ -57,13 +57,14 @@ func row(subscriber string, d *firestore.DocumentSnapshot) (sinks.OutboxRow, err
 // Delivered removes a row unless it was raised meanwhile.
 func (s *Store) Delivered(ctx context.Context, delivered sinks.OutboxRow) (removed bool, err error) {
 	ref := s.rowRef(delivered.Subscriber, delivered.ID, delivered.Operation)
+	tried := false // to remove it
 	err = s.transact(ctx, 1, func(t *tx) error {
 		docs, err := t.all([]*firestore.DocumentRef{ref})
 		if err != nil {
 			return err
 		}
 		if !docs[0].Exists() {
-			removed = t.again // by the attempt before, or by somebody else, which is as good
+			removed = tried // by the attempt before, or by somebody else, which is as good
 			return nil
 		}
 		r, err := row(delivered.Subscriber, docs[0])
@@ -71,6 +72,7 @@ func (s *Store) Delivered(ctx context.Context, delivered sinks.OutboxRow) (remov
 			return err
 		}
 		if removed = r.Revision == delivered.Revision; removed {
+			tried = true
 			return t.remove(ref)
 		}
 		return nil

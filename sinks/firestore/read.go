@@ -376,7 +376,7 @@ func (s *Store) Count(ctx context.Context) (n int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("firestore: count: %w", err)
 	}
-	s.reads.Add(n/1000 + 1)
+	s.reads.Add(max(1, (n+999)/1000))
 	return n, nil
 }
 

@@ -69,10 +69,13 @@ func passing(err error) bool {
 	return false
 }
 
+// errInvalid is a request that Firestore refuses as wrong, or too large.
+var errInvalid = errors.New("refused by Firestore (InvalidArgument)")
+
 // plain leaves out of an error what a server may say of values that it was given.
 func plain(err error) error {
 	if status.Code(err) == codes.InvalidArgument {
-		return errors.New("refused by Firestore (InvalidArgument)")
+		return errInvalid
 	}
 	return err
 }
