@@ -1,6 +1,7 @@
 package snapshots
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -80,6 +81,59 @@ func (e Erasure) Run(ctx context.Context, b sinks.Blobs, done func(name string, 
 		}
 	}
 	return nil
+}
+
+// RecordsOf returns the keys of the records that a person has or had in any
+// snapshot that is kept, but for those that are somebody else's, or nobody's, in
+// that of the run head.
+func RecordsOf(ctx context.Context, b sinks.Blobs, head string, person people.ID) (keys []snapshot.Short, err error) {
+	names, err := b.Names(ctx, "snapshots/")
+	if err != nil {
+		return nil, fmt.Errorf("snapshots: list: %w", err)
+	}
+	var others []snapshot.Short
+	read := map[string]bool{}
+	for _, name := range names {
+		if !strings.HasSuffix(name, "/manifest.json") {
+			continue
+		}
+		var m Manifest
+		if err := ReadJSON(ctx, b, name, &m); err != nil {
+			return nil, err
+		}
+		for _, s := range m.Sources {
+			if read[s.Records] && m.Run != head {
+				continue
+			}
+			read[s.Records] = true
+			body, err := Read(ctx, b, s.Records)
+			if errors.Is(err, sinks.ErrNotFound) && m.Run != head {
+				continue // pruned
+			}
+			if err != nil {
+				return nil, err
+			}
+			table, err := snapshot.ParseRecords(body)
+			if err != nil {
+				return nil, fmt.Errorf("snapshots: %s: %w", s.Records, err)
+			}
+			for i := range table.Len() {
+				switch r := table.At(i); {
+				case r.Person == person:
+					keys = append(keys, r.Key)
+				case m.Run == head:
+					others = append(others, r.Key)
+				}
+			}
+		}
+	}
+	compare := func(a, b snapshot.Short) int { return bytes.Compare(a[:], b[:]) }
+	slices.SortFunc(keys, compare)
+	slices.SortFunc(others, compare)
+	return slices.DeleteFunc(slices.Compact(keys), func(k snapshot.Short) bool {
+		_, found := slices.BinarySearchFunc(others, k, compare)
+		return found
+	}), nil
 }
 
 // A cleaning is an erasure under way.

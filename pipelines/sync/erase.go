@@ -375,8 +375,12 @@ func (e *eraser) begin(ctx context.Context) error {
 			}
 		}
 	}
-	if err := e.records(ctx, func(_ string, r snapshot.Record) { add(r.Key) }); err != nil {
+	keys, err := snapshots.RecordsOf(ctx, e.blobs, e.head, e.order.Person)
+	if err != nil {
 		return err
+	}
+	for _, key := range keys {
+		add(key)
 	}
 	return e.save(ctx)
 }
