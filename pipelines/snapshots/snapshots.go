@@ -140,7 +140,12 @@ type World struct {
 	Rows     snapshot.Rows
 	blobs    sinks.Blobs
 	segments map[uint32]sinks.Blob
+	gone     map[people.ID]bool // see Forget
 }
+
+// ErrErased is returned for the profile of somebody who was erased, of whom the
+// snapshot has only the row. See [Erasure].
+var ErrErased = errors.New("snapshots: the person was erased")
 
 // Open opens the snapshot of a run; run "" is the empty world.
 func Open(ctx context.Context, b sinks.Blobs, run string) (*World, error) {
@@ -176,6 +181,28 @@ func (w *World) Close() error {
 	return errors.Join(errs...)
 }
 
+// Forget takes people out of the world, with their records, as if the snapshot
+// had never known them. Nothing is written, and the manifest stays as it is. It
+// returns the rows that they had.
+func (w *World) Forget(ids []people.ID) (had []snapshot.Row) {
+	if len(ids) == 0 {
+		return nil
+	}
+	if w.gone == nil {
+		w.gone = map[people.ID]bool{}
+	}
+	for _, id := range ids {
+		if r, ok := w.Rows.Find(id); ok && !w.gone[id] {
+			had = append(had, r)
+		}
+		w.gone[id] = true
+	}
+	if len(had) > 0 {
+		w.Rows = w.Rows.Without(w.gone)
+	}
+	return had
+}
+
 // Records returns a source's table, empty if the snapshot has none.
 func (w *World) Records(ctx context.Context, source string) (snapshot.Records, error) {
 	s := w.Source(source)
@@ -190,7 +217,7 @@ func (w *World) Records(ctx context.Context, source string) (snapshot.Records, e
 	if err != nil {
 		return t, fmt.Errorf("snapshots: %s: %w", s.Records, err)
 	}
-	return t, nil
+	return t.Without(w.gone), nil
 }
 
 // Source returns what the manifest says of a source, nil if nothing.
@@ -232,11 +259,14 @@ func (w *World) Packed(ctx context.Context, r snapshot.Row) ([]byte, error) {
 	return body, nil
 }
 
-// Profile reads the profile a row points to.
+// Profile reads the profile a row points to; ErrErased if that was taken out.
 func (w *World) Profile(ctx context.Context, r snapshot.Row) (*people.Profile, error) {
 	packed, err := w.Packed(ctx, r)
 	if err != nil {
 		return nil, err
+	}
+	if blank(packed) {
+		return nil, ErrErased
 	}
 	body, err := sinks.Unpack(packed)
 	if err != nil {

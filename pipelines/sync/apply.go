@@ -41,6 +41,8 @@ type applied struct {
 	// keep their old form in the snapshot, so that the next run looks again.
 	Kept  []people.ID   `json:"kept,omitzero"`
 	Cases []people.Case `json:"cases,omitzero"`
+	// Erased are people who were erased after the plan was made.
+	Erased []people.ID `json:"erased,omitzero"`
 	// Taken are people whose user_id somebody else had: see applyLate.
 	Taken []people.ID `json:"taken,omitzero"`
 }
@@ -208,6 +210,7 @@ type person struct {
 	signatures int64
 	row        snapshot.Row
 	packed     []byte
+	erased     bool // after the plan was made
 }
 
 func (a *application) prepare(ctx context.Context, batch []people.Proposal) ([]*person, error) {
@@ -234,11 +237,16 @@ func (a *application) prepare(ctx context.Context, batch []people.Proposal) ([]*
 		g.Go(func() (err error) {
 			var scratch []byte
 			for i := w; i < len(batch); i += workers {
-				s := stored[batch[i].Person]
-				if s.Revision > batch[i].Base { // this run may have written them before it died
+				s, found := stored[batch[i].Person]
+				if !found && batch[i].Base > 0 { // erased: before the plan, or since
+					s, err = a.e.person(gctx, batch[i].Person)
+				}
+				switch {
+				case err != nil:
+				case s.Revision != batch[i].Base: // this run may have written them before it died
 					list[i] = &person{prop: batch[i]}
 					err = a.retry(gctx, list[i], s)
-				} else {
+				default:
 					list[i], err = a.person(gctx, batch[i], s, &scratch)
 				}
 				if err != nil {
@@ -264,7 +272,8 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 		}
 	}
 	var was *people.Profile
-	if s.Revision > 0 {
+	there := s.Profile != nil
+	if there {
 		var err error
 		if was, err = unpackProfile(s.Profile); err != nil {
 			return nil, fmt.Errorf("sync: %s: %w", prop.Person, err)
@@ -276,7 +285,7 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 	p.done, p.moved = res.Done, res.Moved
 	evidence := prop.Evidence
 	kept := len(p.held)+len(p.moved) > 0
-	if s.Revision > 0 && (kept || s.Revision != prop.Base) {
+	if there && (kept || s.Revision != prop.Base) {
 		now, err := unpackEvidence(s.Observations)
 		if err != nil {
 			return nil, fmt.Errorf("sync: %s: %w", prop.Person, err)
@@ -320,7 +329,7 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 		c.History = sinks.Pack(write(history.AppendJSON))
 		if !(a.e.FirstLoad && a.plan.Correlated.Empty) { // a first load tells nobody
 			c.Notify, c.NotifyID = "update", res.Profile.Value(people.UserID).Text()
-			if s.Revision == 0 {
+			if !there {
 				c.Notify = "create"
 			} else if old := was.Value(people.UserID).Text(); old != "" && old != c.NotifyID {
 				c.Notify, c.NotifyFormer = sinks.NotifyRelink, old
@@ -451,12 +460,9 @@ func (a *application) commit(ctx context.Context, list []*person) error {
 				a.out.Signatures += p.signatures
 				p.commit = nil
 			case errors.Is(err, sinks.ErrConflict) && try < 5:
-				s, err := a.e.store.Person(ctx, p.prop.Person)
-				if errors.Is(err, sinks.ErrNotFound) {
-					s, err = sinks.Stored{ID: p.prop.Person}, nil
-				}
+				s, err := a.e.person(ctx, p.prop.Person)
 				if err != nil {
-					return fmt.Errorf("sync: read %s: %w", p.prop.Person, err)
+					return err
 				}
 				if err := a.retry(ctx, p, s); err != nil {
 					return err
@@ -495,7 +501,13 @@ func (a *application) commit(ctx context.Context, list []*person) error {
 // retry prepares a person anew against what is stored now, which is not what
 // the plan was made from.
 func (a *application) retry(ctx context.Context, p *person, s sinks.Stored) error {
-	if s.Revision > p.prop.Base {
+	if s.Profile == nil && !a.creates(p, s) {
+		// What the plan says of them was said before they were erased. If a source
+		// says it again, the next run takes them for somebody new.
+		*p = person{prop: p.prop, moved: p.prop.Operations, erased: true}
+		return nil
+	}
+	if s.Profile != nil && s.Revision > p.prop.Base {
 		docs, err := a.e.store.History(ctx, p.prop.Person, p.prop.Base)
 		if err != nil {
 			return fmt.Errorf("sync: read history of %s: %w", p.prop.Person, err)
@@ -519,6 +531,13 @@ func (a *application) retry(ctx context.Context, p *person, s sinks.Stored) erro
 	}
 	*p = *next
 	return nil
+}
+
+// creates reports whether the plan makes anew somebody who is not there. The
+// plan of a first load is made without asking who was erased, of whom it can know
+// nothing but what the sources said after that.
+func (a *application) creates(p *person, s sinks.Stored) bool {
+	return s.Revision == p.prop.Base || a.plan.Correlated.Empty && p.prop.Base == 0
 }
 
 // withoutUsername prepares a person anew without the username they chose, if
@@ -546,7 +565,11 @@ func (a *application) withoutUsername(ctx context.Context, p *person) (bool, err
 			c.Record = from.Record
 		}
 		a.out.Cases = append(a.out.Cases, c)
-		if p.prop.Base > 0 {
+		s, err := a.e.person(ctx, p.prop.Person)
+		if err != nil {
+			return false, err
+		}
+		if s.Profile != nil {
 			o.Changes = slices.Delete(slices.Clone(o.Changes), k, k+1)
 			p.prop.Operations = slices.DeleteFunc(p.prop.Operations, func(o people.Operation) bool { return len(o.Changes) == 0 })
 		} else {
@@ -560,11 +583,6 @@ func (a *application) withoutUsername(ctx context.Context, p *person) (bool, err
 				New: people.Content{Value: people.StringValue(name), Display: null.Metadata.Display, Verified: true}}
 		}
 		a.nameless[p.prop.Person] = true
-		s, err := a.e.store.Person(ctx, p.prop.Person)
-		if err != nil && !errors.Is(err, sinks.ErrNotFound) {
-			return false, fmt.Errorf("sync: read %s: %w", p.prop.Person, err)
-		}
-		s.ID = p.prop.Person
 		return true, a.retry(ctx, p, s)
 	}
 	return false, nil
@@ -641,6 +659,9 @@ func (a *application) record(p *person) error {
 	}
 	for _, o := range p.moved {
 		a.out.Moved = addCount(a.out.Moved, guard.Count{Class: o.Class, Source: o.Source, N: 1})
+	}
+	if p.erased {
+		a.out.Erased = append(a.out.Erased, p.prop.Person)
 	}
 	if len(p.held)+len(p.moved) > 0 {
 		a.out.Kept = append(a.out.Kept, p.prop.Person)

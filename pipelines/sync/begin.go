@@ -3,6 +3,7 @@ package sync
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.org/cis/pipelines/snapshots"
@@ -22,6 +23,9 @@ type begun struct {
 	// Moved are people whose stored revision is not that of the base snapshot,
 	// or who were written over a write that the base run had not foreseen.
 	Moved []people.ID `json:"moved"`
+	// Erased are people who were taken out of the vault since: what the base
+	// snapshot has of them is as if it were not there.
+	Erased []people.ID `json:"erased,omitzero"`
 	// Links are all decisions of humans about records.
 	Links []Link `json:"links"`
 }
@@ -34,7 +38,7 @@ func begin(ctx context.Context, e *env) error {
 	}
 	defer world.Close()
 	var b begun
-	if b.Moved, b.VaultTime, err = e.moved(ctx, world); err != nil {
+	if err := e.moved(ctx, world, &b); err != nil {
 		return err
 	}
 	if b.Links, err = Links(ctx, e.store); err != nil {
@@ -49,34 +53,41 @@ func (e *env) begun(ctx context.Context) (b begun, err error) {
 }
 
 // moved lists the people whose revision is not the one of the base snapshot,
-// and the store's time up to which that is known.
-func (e *env) moved(ctx context.Context, w *snapshots.World) (moved []people.ID, until time.Time, err error) {
-	until = w.Manifest.VaultTime
-	if e.Wall.After(until) {
-		until = e.Wall
+// those who were erased, and the store's time up to which that is known.
+func (e *env) moved(ctx context.Context, w *snapshots.World, b *begun) error {
+	b.VaultTime = w.Manifest.VaultTime
+	if e.Wall.After(b.VaultTime) {
+		b.VaultTime = e.Wall
 	}
 	again := map[people.ID]bool{}
 	all := w.Manifest.Run != "" && w.Manifest.Form < snapshots.Form // whose rows lack what this program finds people by
 	for i := range w.Rows.Len() {
 		if r := w.Rows.At(i); r.Again || all {
 			again[r.ID] = true
-			moved = append(moved, r.ID)
+			b.Moved = append(b.Moved, r.ID)
 		}
 	}
-	err = e.store.Moved(ctx, w.Manifest.VaultTime, func(h sinks.Head) error {
-		if h.MovedAt.After(until) {
-			until = h.MovedAt
+	erased := map[people.ID]bool{}
+	err := e.store.Moved(ctx, w.Manifest.VaultTime, func(h sinks.Head) error {
+		if h.MovedAt.After(b.VaultTime) {
+			b.VaultTime = h.MovedAt
+		}
+		if h.Erased {
+			erased[h.ID] = true
+			b.Erased = append(b.Erased, h.ID)
+			return nil
 		}
 		if r, ok := w.Rows.Find(h.ID); (!ok || r.Revision != h.Revision) && !again[h.ID] {
 			again[h.ID] = true
-			moved = append(moved, h.ID)
+			b.Moved = append(b.Moved, h.ID)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, until, fmt.Errorf("sync: who moved: %w", err)
+		return fmt.Errorf("sync: who moved: %w", err)
 	}
-	return moved, until, nil
+	b.Moved = slices.DeleteFunc(b.Moved, func(id people.ID) bool { return erased[id] })
+	return nil
 }
 
 // decisions is what humans said, by the keys of records.

@@ -73,16 +73,17 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 		return out, err
 	}
 	defer world.Close()
+	known, err := e.begun(ctx)
+	if err != nil {
+		return out, err
+	}
+	world.Forget(known.Erased)
 	anybody, err := e.store.List(ctx, people.ID{}, 1)
 	if err != nil {
 		return out, fmt.Errorf("sync: look whether the vault is empty: %w", err)
 	}
 	out.Empty, out.Active = len(anybody) == 0, world.Rows.Active()
 	base, err := world.Lists(ctx)
-	if err != nil {
-		return out, err
-	}
-	known, err := e.begun(ctx)
 	if err != nil {
 		return out, err
 	}

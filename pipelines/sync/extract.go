@@ -59,6 +59,7 @@ func extract(ctx context.Context, e *env, i int) (extracted, error) {
 		return out, err
 	}
 	defer world.Close()
+	world.Forget(known.Erased)
 	prev, err := world.Records(ctx, s.Name)
 	if err != nil {
 		return out, err

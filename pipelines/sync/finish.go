@@ -54,11 +54,23 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 	defer world.Close()
 	next := snapshots.Manifest{Form: snapshots.Form, Run: e.Run, Base: e.Base, Clock: e.Clock, VaultTime: p.Correlated.VaultTime,
 		Catalogue: p.Catalogue, Segments: slices.Clone(world.Manifest.Segments), People: world.Manifest.People}
+	known, err := e.begun(ctx)
+	if err != nil {
+		return out, err
+	}
+	erased := known.Erased
+	for _, a := range parts {
+		erased = append(erased, a.Erased...)
+	}
+	forgotten := world.Forget(erased) // whoever came back is somebody new
+	for _, r := range forgotten {
+		next.Segments[r.Segment].Live -= int64(r.Length)
+	}
 	base, err := world.Lists(ctx)
 	if err != nil {
 		return out, err
 	}
-	lists, err := p.lists(ctx, e, base)
+	lists, err := p.lists(ctx, e, base, erased)
 	if err != nil {
 		return out, err
 	}
@@ -105,7 +117,7 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 	if table, err = compact(ctx, e, &next, table, rows); err != nil {
 		return out, err
 	}
-	if len(rows) > 0 || next.People == "" {
+	if len(rows)+len(forgotten) > 0 || next.People == "" {
 		next.People = e.snapshotFile("people")
 		if err := snapshots.Write(ctx, e.blobs, next.People, table.Encode()); err != nil {
 			return out, err
@@ -137,13 +149,16 @@ func finish(ctx context.Context, e *env, p *Plan, parts []applied) (finished, er
 }
 
 // lists are what correlation and merging found. What merging found in an
-// earlier run about somebody whom this one did not look at stands.
-func (p *Plan) lists(ctx context.Context, e *env, base snapshots.Lists) (snapshots.Lists, error) {
+// earlier run about somebody whom this one did not look at stands, but for those
+// who were erased.
+func (p *Plan) lists(ctx context.Context, e *env, base snapshots.Lists, erased []people.ID) (snapshots.Lists, error) {
 	lists := p.Correlated.Lists
 	for _, part := range p.Parts {
 		lists.Cases = append(lists.Cases, part.Cases...)
 	}
-	stands := slices.DeleteFunc(slices.Clone(base.Cases), func(k people.Case) bool { return k.Kind != foreignSignature && k.Kind != noAuthority })
+	stands := slices.DeleteFunc(slices.Clone(base.Cases), func(k people.Case) bool {
+		return k.Kind != foreignSignature && k.Kind != noAuthority || slices.Contains(erased, k.People[0])
+	})
 	if len(stands) == 0 {
 		return lists, nil
 	}
@@ -212,7 +227,13 @@ func finishSource(ctx context.Context, e *env, world *snapshots.World, p *Plan, 
 	if err != nil {
 		return out, nil, err
 	}
-	if base != nil && bytes.Equal(prev.Encode(), body) {
+	var table []byte // as it is in the base, with those who were erased since
+	if base != nil {
+		if table, err = snapshots.Read(ctx, e.blobs, base.Records); err != nil {
+			return out, nil, err
+		}
+	}
+	if base != nil && bytes.Equal(table, body) {
 		was, err := snapshots.Read(ctx, e.blobs, base.Waiting)
 		if err != nil {
 			return out, nil, err

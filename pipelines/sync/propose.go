@@ -81,6 +81,7 @@ func propose(ctx context.Context, e *env, c correlated, part int) (planPart, err
 		defer p.payloads[i].Close()
 	}
 	batches := slices.Collect(slices.Chunk(list, batchSize))
+	p.again = !c.Empty
 	results := make([][]byte, len(batches))
 	counts := make([][]guard.Count, len(batches))
 	cases := make([][]people.Case, len(batches))
@@ -138,6 +139,9 @@ func addCount(list []guard.Count, n guard.Count) []guard.Count {
 type proposer struct {
 	e        *env
 	payloads []sinks.Blob
+	// again says that somebody new may have been there before, and was erased.
+	// Nobody asks that of each person of a first load: the commit finds out.
+	again bool
 }
 
 func (p *proposer) batch(ctx context.Context, batch []candidate) (out []byte, counts []guard.Count, cases []people.Case, err error) {
@@ -161,6 +165,11 @@ func (p *proposer) batch(ctx context.Context, batch []candidate) (out []byte, co
 		s, found := stored[c.Person]
 		if !found && !c.New {
 			return nil, nil, nil, fmt.Errorf("sync: %s is in the snapshot and not in the vault", c.Person)
+		}
+		if c.New && p.again {
+			if s, err = p.e.person(ctx, c.Person); err != nil {
+				return nil, nil, nil, err
+			}
 		}
 		prop, foreign, err := p.person(ctx, c, s)
 		if err != nil {
@@ -208,7 +217,7 @@ func (p *proposer) person(ctx context.Context, c candidate, s sinks.Stored) (pro
 	e := p.e
 	prop = people.Proposal{Person: c.Person, Base: s.Revision, Reindex: c.Reindex}
 	in := merge.Input{ID: c.Person, Catalogue: e.cat, Now: e.Clock}
-	if s.Revision > 0 {
+	if s.Profile != nil {
 		if err = e.stored(&in, s); err != nil {
 			return prop, nil, err
 		}
@@ -257,6 +266,19 @@ func (p *proposer) person(ctx context.Context, c candidate, s sinks.Stored) (pro
 	}
 	err = e.merge(ctx, &prop, in)
 	return prop, cases, err
+}
+
+// person reads a person. Of nobody the Profile is nil; of somebody erased the
+// Revision says what a creation goes on from.
+func (e *env) person(ctx context.Context, id people.ID) (sinks.Stored, error) {
+	s, err := e.store.Person(ctx, id)
+	if errors.Is(err, sinks.ErrNotFound) {
+		return sinks.Stored{ID: id, Revision: s.Revision}, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("sync: read %s: %w", id, err)
+	}
+	return s, nil
 }
 
 // stored puts what is stored of a person into a merge's input.

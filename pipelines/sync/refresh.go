@@ -123,6 +123,7 @@ type refresh struct {
 	out   *Refreshed
 	// found are the records that were read, each once.
 	found map[people.Publisher]people.Observation
+	met   bool // the person was there
 	open  map[string]connectors.Source
 }
 
@@ -187,11 +188,14 @@ func (r *refresh) write(ctx context.Context, a *application, who people.ID, user
 	in := merge.Input{ID: who, Catalogue: e.cat, Now: e.Clock}
 	s, err := e.store.Person(ctx, who)
 	switch {
-	case errors.Is(err, sinks.ErrNotFound):
-		s = sinks.Stored{ID: who}
+	case errors.Is(err, sinks.ErrNotFound) && r.met:
+		return fmt.Errorf("sync: %s was erased meanwhile", who)
+	case errors.Is(err, sinks.ErrNotFound): // of somebody erased, the revision is what a creation goes on from
+		s = sinks.Stored{ID: who, Revision: s.Revision}
 	case err != nil:
 		return fmt.Errorf("sync: read %s: %w", who, err)
 	default:
+		r.met = true
 		if err := e.stored(&in, s); err != nil {
 			return err
 		}
@@ -222,7 +226,7 @@ func (r *refresh) write(ctx context.Context, a *application, who people.ID, user
 			}
 		}
 	}
-	if s.Revision == 0 {
+	if in.Stored == nil {
 		anchored := slices.ContainsFunc(in.Evidence.Observations, func(o people.Observation) bool { return correlate.Anchor(o.Publisher) })
 		for _, src := range e.Sources {
 			f := r.out.Sources[src.Name]

@@ -111,6 +111,10 @@ type Options struct {
 // plans, judges, applies, and records. Job.Run, Wall, Base and Fence are
 // filled in. A Record comes back with an error too, if there was a run.
 func Run(ctx context.Context, j Job, o Options) (Record, error) {
+	return newRunner(j, o).run(ctx)
+}
+
+func newRunner(j Job, o Options) *runner {
 	r := &runner{job: j, o: o}
 	if r.o.Runner == "" {
 		r.o.Runner = "direct"
@@ -121,7 +125,7 @@ func Run(ctx context.Context, j Job, o Options) (Record, error) {
 	if r.o.Log == nil {
 		r.o.Log = slog.New(slog.DiscardHandler)
 	}
-	return r.run(ctx)
+	return r
 }
 
 type runner struct {

@@ -45,7 +45,7 @@ type rest []uint32
 func (s *Store) rests(ctx context.Context) (found []rest, err error) {
 	err = s.snapshot(ctx, func(t tx) error {
 		var roots []uint32
-		err := t.rows(`SELECT rootpage FROM sqlite_schema WHERE tbl_name IN ('person', 'claim', 'lookup', 'facts', 'history', 'outbox') AND rootpage > 1`, nil, func(scan scanner) error {
+		err := t.rows(`SELECT rootpage FROM sqlite_schema WHERE tbl_name IN ('person', 'claim', 'lookup', 'facts', 'history', 'outbox', 'ledger') AND rootpage > 1`, nil, func(scan scanner) error {
 			var root uint32
 			err := scan(&root)
 			roots = append(roots, root)

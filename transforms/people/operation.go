@@ -97,7 +97,8 @@ func (e *Evidence) Find(p Publisher) *Observation {
 // the evidence as it will be then.
 type Proposal struct {
 	Person ID `json:"person"`
-	// Base is the revision the proposal was made from; 0 for somebody new.
+	// Base is the revision the proposal was made from; 0 for somebody new, and
+	// the tombstone's for somebody who was erased and comes back.
 	Base       int64       `json:"base"`
 	Operations []Operation `json:"operations,omitzero"`
 	Evidence   Evidence    `json:"evidence"`

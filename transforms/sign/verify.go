@@ -72,7 +72,7 @@ func Verify(keys Keys, id people.ID, path people.Path, a people.Attribute, polic
 	if err != nil {
 		return err
 	}
-	h, err := parseHeader(plain)
+	h, err := parseHeader(plain, typAttribute)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func Bound(a people.Attribute) (id people.ID, path people.Path, ok bool) {
 	if err != nil {
 		return people.ID{}, "", false
 	}
-	h, err := parseHeader(plain)
+	h, err := parseHeader(plain, typAttribute)
 	if err != nil || !h.bound {
 		return people.ID{}, "", false
 	}
@@ -182,9 +182,13 @@ type header struct {
 // bring a key of their own (RFC 7515 section 4.1, RFC 7797).
 var refused = [...]string{"crit", "b64", "jwk", "jku", "x5u", "x5c"}
 
-// parseHeader reads a protected header; duplicate members are refused by the
-// reader.
-func parseHeader(b []byte) (header, error) {
+// typAttribute is the typ of a header of a signed attribute, which may be left
+// out there.
+const typAttribute = "JWT"
+
+// parseHeader reads a protected header, whose typ must be the one that is given;
+// duplicate members are refused by the reader.
+func parseHeader(b []byte, want string) (header, error) {
 	var members map[string]jsontext.Value
 	if json.Unmarshal(b, &members) != nil || members == nil {
 		return header{}, fmt.Errorf("%w: the header is no JSON object, or has a member twice", ErrHeader)
@@ -210,8 +214,8 @@ func parseHeader(b []byte) (header, error) {
 	if h.alg != RS256 && h.alg != EdDSA {
 		return header{}, fmt.Errorf("%w: header's alg is neither RS256 nor EdDSA", ErrHeader)
 	}
-	if typ, ok := text["typ"]; ok && typ != "JWT" {
-		return header{}, fmt.Errorf("%w: header's typ is not JWT", ErrHeader)
+	if typ, ok := text["typ"]; typ != want && (ok || want != typAttribute) {
+		return header{}, fmt.Errorf("%w: header's typ is not %s", ErrHeader, want)
 	}
 	if (h.sub == "") != (h.attr == "") {
 		return header{}, fmt.Errorf("%w: header has one of sub and attr", ErrHeader)

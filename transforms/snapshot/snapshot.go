@@ -321,6 +321,30 @@ func (t Records) At(i int) (r Record) {
 	return r
 }
 
+// Without returns the table without the rows of some people.
+func (t Rows) Without(ids map[people.ID]bool) Rows {
+	return Rows{without(t.body, rowWidth, 0, ids)}
+}
+
+// Without returns the table without the records of some people.
+func (t Records) Without(ids map[people.ID]bool) Records {
+	return Records{without(t.body, recordWidth, 16, ids)}
+}
+
+// without leaves out the rows that have one of the ids at a place.
+func without(body []byte, width, at int, ids map[people.ID]bool) []byte {
+	if len(ids) == 0 {
+		return body
+	}
+	kept := make([]byte, 0, len(body))
+	for i := 0; i < len(body); i += width {
+		if !ids[people.ID(body[i+at:i+at+16])] {
+			kept = append(kept, body[i:i+width]...)
+		}
+	}
+	return kept
+}
+
 // Find returns the record with the key.
 func (t Records) Find(key Short) (Record, bool) {
 	i := sort.Search(t.Len(), func(i int) bool { return bytes.Compare(t.body[i*recordWidth:i*recordWidth+16], key[:]) >= 0 })

@@ -34,6 +34,13 @@ type said struct {
 	Signature string         `json:"signature"`
 }
 
+// WriteDirectory gives the people directory its file, from what it shows in
+// short, as a story says it.
+func (w *World) WriteDirectory(t testing.TB, short string) {
+	t.Helper()
+	w.Write(t, DirectoryFile, w.directory(t, short))
+}
+
 // directory writes out in full what a story says in short.
 func (w *World) directory(t testing.TB, short string) string {
 	t.Helper()

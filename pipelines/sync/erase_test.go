@@ -1,0 +1,409 @@
+package sync_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/klauspost/compress/zstd"
+
+	"example.org/cis/pipelines/snapshots"
+	"example.org/cis/pipelines/sync"
+	"example.org/cis/pipelines/sync/synctest"
+	"example.org/cis/sinks"
+	"example.org/cis/transforms/normalize"
+	"example.org/cis/transforms/people"
+	"example.org/cis/transforms/sign"
+)
+
+// A canary is a company of two in five sources. Every value that they say of
+// Ada holds a word that is nowhere else; those of a kind that has to be short
+// are words themselves. Bob is there to see that nothing of his goes.
+type canary struct {
+	w    *synctest.World
+	id   people.ID
+	long string // does not compress
+}
+
+const (
+	adaUUID   = "c0ffee00-0000-4000-8000-00000000adaa"
+	adaNumber = "77310815"
+)
+
+func newCanary(t *testing.T) *canary {
+	t.Helper()
+	w := synctest.New(t)
+	w.OnDisk(t)
+	for _, file := range []string{synctest.AccountsFile, synctest.DirectoryFile, synctest.GitHubFile} {
+		w.AddSource(file)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	noise := make([]byte, 11<<10) // several pages of SQLite, and nearly all that a value may have
+	for i := range noise {
+		noise[i] = byte(random.Uint32())
+	}
+	c := &canary{w: w, long: base64.RawURLEncoding.EncodeToString(noise)}
+	return c
+}
+
+// words are what may be nowhere after the erasure. The long one is looked for in
+// parts, as it does not lie in one piece.
+func (c *canary) words() []string {
+	list := []string{"zadaone", "zadatwo", "Zadafirst", "Zadalast", "zadamail", "zadaalias", "Zadatitle", "ZADA-E77", adaUUID, adaNumber, "zadahub", "zadanode", "Zadaoffice", "Zadateam", "zadagroup", "zadapronoun", "zadairc", "Zadareason"}
+	for at := 0; at+40 <= len(c.long); at += 997 {
+		list = append(list, c.long[at:at+40])
+	}
+	return list
+}
+
+// write lays the sources of a day. Ada is in those that are named.
+func (c *canary) write(t *testing.T, n int, login string, in ...string) {
+	t.Helper()
+	has := func(source string) bool { return slices.Contains(in, source) }
+	ldif := "version: 1\n\ndn: uid=bob,o=com,dc=example\nobjectClass: inetOrgPerson\nentryUUID: 00000000-0000-4000-8000-00000000000b\nuid: bob\ncn: Bob\ngivenName: Bob\nsn: Stone\nmail: bob@example.com\n" +
+		fmt.Sprintf("title: Day %d\n", n)
+	if has("ldap") {
+		ldif += fmt.Sprintf("\ndn: uid=%s,o=com,dc=example\nobjectClass: inetOrgPerson\nobjectClass: posixAccount\nentryUUID: %s\nuid: %s\nuidNumber: %s\ngidNumber: 100\nhomeDirectory: /home/%s\ncn: Zadafirst Zadalast\ngivenName: Zadafirst\nsn: Zadalast\ntitle: Zadatitle %d\nmail: zadamail@example.com\n",
+			login, adaUUID, login, adaNumber, login, n) +
+			fmt.Sprintf("\ndn: cn=vpn,ou=groups,dc=example\nobjectClass: groupOfNames\ncn: vpn\nmember: uid=%s,o=com,dc=example\n", login)
+	}
+	c.w.Write(t, synctest.PeopleFile, ldif)
+	rows := `{"EmployeeID": "E1", "CurrentlyActive": "1", "PrimaryWorkEmail": "bob@example.com", "businessTitle": "Mason"}`
+	if has("hris") {
+		rows += fmt.Sprintf(`, {"EmployeeID": "ZADA-E77", "CurrentlyActive": "1", "PrimaryWorkEmail": "zadamail@example.com", "businessTitle": "Zadatitle %d", "Team": "Zadateam", "LocationDescription": "Zadaoffice"}`, n)
+	}
+	c.w.Write(t, synctest.WorkersFile, `{"Report_Entry": [`+rows+`]}`)
+	accounts := `{"user_id": "ad|Mozilla-LDAP|bob", "email": "bob@example.com", "email_verified": true, "created_at": "2020-01-01T00:00:00.000Z", "identities": [{"connection": "Mozilla-LDAP", "provider": "ad", "user_id": "Mozilla-LDAP|bob"}]}` + "\n"
+	if has("auth0") {
+		accounts += fmt.Sprintf(`{"user_id": "ad|Mozilla-LDAP|%s", "email": "zadaalias%d@example.com", "email_verified": true, "given_name": "Zadafirst", "family_name": "Zadalast", "created_at": "2020-01-01T00:00:00.000Z", "identities": [{"connection": "Mozilla-LDAP", "provider": "ad", "user_id": "Mozilla-LDAP|%s"}]}`, login, n, login) + "\n"
+	}
+	c.w.Write(t, synctest.AccountsFile, accounts)
+	directory := `{"user_id": "ad|Mozilla-LDAP|bob", "pronouns": "he/him"}` + "\n"
+	if has("directory") {
+		directory += fmt.Sprintf(`{"user_id": "ad|Mozilla-LDAP|%s", "first_name": {"value": "Zadafirst %d", "display": "public"}, "pronouns": {"value": "zadapronoun", "display": "staff"}, "description": {"value": %q, "display": "staff"}, "alternative_name": "Zadaalias", "usernames": {"value": {"EA#irc": "zadairc"}, "display": "staff"}, "identities.github_id_v3": {"value": %q, "display": "staff"}, "access_information.mozilliansorg": ["zadagroup"]}`,
+			login, n, fmt.Sprint(n)+c.long, adaNumber) + "\n"
+	}
+	c.w.WriteDirectory(t, directory)
+	github := `{"organizations": [{"login": "acme", "id": 1, "members": [{"id": 4, "login": "someone", "node_id": "MDQ=", "role": "member"}%s], "outside_collaborators": [], "teams": []}], "users": [{"id": 4, "email": "s@example.net"}%s]}`
+	member, user := "", ""
+	if has("github") {
+		member = `, {"id": ` + adaNumber + `, "login": "zadahub", "node_id": "zadanode", "role": "member"}`
+		user = `, {"id": ` + adaNumber + `, "email": "zadahub@example.net"}`
+	}
+	c.w.Write(t, synctest.GitHubFile, fmt.Sprintf(github, member, user))
+}
+
+// everywhere are all sources.
+var everywhere = []string{"ldap", "hris", "auth0", "directory", "github"}
+
+// live has Ada come, change, be renamed, be a case and set aside, and leave.
+func (c *canary) live(t *testing.T) (last int) {
+	t.Helper()
+	ctx := t.Context()
+	free := func(j *sync.Job, _ *sync.Options) {
+		for i := range j.Sources {
+			j.Sources[i].Confirm, j.Sources[i].Grace = 0, 0
+		}
+	}
+	// Her HRIS row and her account wait before she comes.
+	c.write(t, 0, "zadaone", "hris", "github", "directory")
+	must(t, c.w, day(0), synctest.FirstLoad, free)
+	c.write(t, 1, "zadaone", everywhere...)
+	must(t, c.w, day(1), free, func(j *sync.Job, _ *sync.Options) { j.Reason = "because Zadalast came" })
+	var err error
+	if c.id, _, err = normalize.ID(synctest.Salt, "ad|Mozilla-LDAP|zadaone"); err != nil {
+		t.Fatal(err)
+	}
+	if err := sync.Decide(ctx, c.w.Store(t), sync.Link{Publisher: people.HRIS, Record: "ZADA-E77", Person: c.id, By: "bob", Reason: "Zadareason", At: day(1)}); err != nil {
+		t.Fatal(err)
+	}
+	c.write(t, 2, "zadaone", everywhere...)
+	must(t, c.w, day(2), free)
+	c.write(t, 3, "zadatwo", everywhere...) // renamed
+	must(t, c.w, day(3), free)
+	c.write(t, 4, "zadatwo", everywhere...)
+	must(t, c.w, day(4), free)
+	for n := 5; n <= 8; n++ { // and gone
+		c.write(t, n, "zadatwo")
+		must(t, c.w, day(n), free)
+	}
+	return 8
+}
+
+// scan looks into every file of the world's folder but for the sources' own, and
+// into whatever is compressed in one, and returns which words are where.
+func (c *canary) scan(t *testing.T) map[string][]string {
+	t.Helper()
+	sources := []string{synctest.PeopleFile, synctest.WorkersFile, synctest.AccountsFile, synctest.DirectoryFile, synctest.GitHubFile}
+	found := map[string][]string{}
+	err := filepath.WalkDir(c.w.Dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || slices.Contains(sources, e.Name()) {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(path, c.w.Dir+"/")
+		for _, word := range wordsIn(body, c.words()) {
+			found[word] = append(found[word], name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// wordsIn returns which words are in the bytes, as they are, in base64 as a JWS
+// has them, or compressed.
+func wordsIn(body []byte, words []string) (found []string) {
+	plain := [][]byte{body}
+	for _, magic := range [][]byte{{0x28, 0xb5, 0x2f, 0xfd}} {
+		for at := 0; ; {
+			i := bytes.Index(body[at:], magic)
+			if i < 0 {
+				break
+			}
+			at += i
+			if text := inflate(body[at:]); len(text) > 0 {
+				plain = append(plain, text)
+			}
+			at += len(magic)
+		}
+	}
+	for _, word := range words {
+		if slices.ContainsFunc(plain, func(b []byte) bool { return holds(b, word) }) {
+			found = append(found, word)
+		}
+	}
+	return found
+}
+
+// holds looks for a word in all three ways in which base64 can have it.
+func holds(b []byte, word string) bool {
+	if bytes.Contains(b, []byte(word)) {
+		return true
+	}
+	for shift := range 3 {
+		coded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + word))
+		coded = coded[(shift*8+5)/6 : len(coded)-1-len(word)%2]
+		if bytes.Contains(b, []byte(coded)) || bytes.Contains(b, []byte(strings.NewReplacer("+", "-", "/", "_").Replace(coded))) {
+			return true
+		}
+	}
+	return false
+}
+
+// inflate returns what of a frame can be had, however it ends.
+func inflate(b []byte) []byte {
+	r, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	var out bytes.Buffer
+	_, _ = out.ReadFrom(r)
+	return out.Bytes()
+}
+
+func (c *canary) order() sync.Order {
+	return sync.Order{Person: c.id, Door: "test", Reason: "they asked for it"}
+}
+
+func (c *canary) erase(t *testing.T, at time.Time, change func(*sync.Order)) (sync.Erased, error) {
+	t.Helper()
+	c.w.At(at)
+	c.w.Use()
+	o := c.order()
+	if change != nil {
+		change(&o)
+	}
+	return sync.Erase(t.Context(), c.w.Job, c.w.Options, o)
+}
+
+// delivered has the subscriber take all notifications.
+func (c *canary) delivered(t *testing.T) {
+	t.Helper()
+	rows, err := c.w.Store(t).Outbox(t.Context(), synctest.Subscriber, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if _, err := c.w.Store(t).Delivered(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// bodies are the profiles of everybody else, in all snapshots that are kept.
+func (c *canary) bodies(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	names, err := c.w.Blobs().Names(t.Context(), "snapshots/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		run, found := strings.CutSuffix(strings.TrimPrefix(name, "snapshots/"), "/manifest.json")
+		if !found {
+			continue
+		}
+		w, err := snapshots.Open(t.Context(), c.w.Blobs(), run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range w.Rows.Len() {
+			r := w.Rows.At(i)
+			p, err := w.Profile(t.Context(), r)
+			switch {
+			case errors.Is(err, snapshots.ErrErased):
+				out[run+" "+r.ID.String()] = "erased"
+			case err != nil:
+				t.Fatalf("%s: %s: %v", run, r.ID, err)
+			default:
+				out[run+" "+r.ID.String()] = string(p.AppendJSON(nil))
+			}
+		}
+		w.Close()
+	}
+	return out
+}
+
+// TestErase has everything that can be known of somebody written down
+// everywhere, erases them, and looks whether anything of it is anywhere.
+func TestErase(t *testing.T) {
+	c := newCanary(t)
+	last := c.live(t)
+	c.delivered(t)
+	before := c.bodies(t)
+	found := c.scan(t)
+	for _, word := range c.words() { // or the scan proves nothing
+		if len(found[word]) == 0 {
+			t.Errorf("before the erasure %.20q is nowhere", word)
+		}
+	}
+	done, err := c.erase(t, day(last).Add(time.Hour), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.delivered(t) // the last notification names them
+	if _, err := c.w.Store(t).Erase(t.Context(), sinks.Fence{}, c.id, ""); err != nil {
+		t.Fatal(err)
+	}
+	for word, places := range c.scan(t) {
+		t.Errorf("after the erasure %.20q is in %s", word, places)
+	}
+	erased := 0
+	for key, is := range c.bodies(t) {
+		switch {
+		case is == "erased" && strings.HasSuffix(key, c.id.String()):
+			erased++
+		case is != before[key]:
+			t.Errorf("%s is another", key)
+		}
+	}
+	if erased < 5 {
+		t.Errorf("%d snapshots say that the person was erased", erased)
+	}
+	r := done.Receipt
+	if r.Person != c.id || r.Revision < 2 || r.Stores.BlobsRewritten == 0 || r.Stores.LedgerRemoved != 1 || r.Stores.LedgerRewritten != 1 || done.Already {
+		t.Errorf("the receipt says %+v", r)
+	}
+	doc, err := sign.VerifyDocument(c.w.Keys(t), people.CIS, sync.ReceiptTyp, done.Signed.JWS, sign.Policy{})
+	if err != nil || string(doc) != string(done.Signed.Receipt) {
+		t.Errorf("the receipt does not verify: %v", err)
+	}
+
+	// Once more changes nothing, and says the same.
+	again, err := c.erase(t, day(last).Add(2*time.Hour), nil)
+	if err != nil || !again.Already || again.Signed.JWS != done.Signed.JWS {
+		t.Errorf("erased twice: %v, already %v", err, again.Already)
+	}
+
+	// The next run knows nothing of them, and goes on.
+	c.write(t, last+1, "zadatwo")
+	rec := must(t, c.w, day(last+1))
+	w, err := snapshots.Open(t.Context(), c.w.Blobs(), rec.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, ok := w.Rows.Find(c.id); ok || rec.People != 1 {
+		t.Errorf("the next snapshot has the person: %v, people %d", ok, rec.People)
+	}
+	for _, s := range w.Manifest.Sources {
+		table, err := w.Records(t.Context(), s.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range table.Len() {
+			if table.At(i).Person == c.id {
+				t.Errorf("the next table of %s has a record of theirs", s.Name)
+			}
+		}
+	}
+	for word, places := range c.scan(t) {
+		t.Errorf("after the next run %.20q is in %s", word, places)
+	}
+
+	// Hired again, they are somebody new whose revisions go on.
+	c.write(t, last+2, "zadaone", everywhere...)
+	must(t, c.w, day(last+2))
+	p, err := c.w.Store(t).Person(t.Context(), c.id)
+	if err != nil || p.Revision != r.Revision+1 {
+		t.Fatalf("they came back with revision %d after %d: %v", p.Revision, r.Revision, err)
+	}
+	history, err := c.w.Store(t).History(t.Context(), c.id, 0)
+	if err != nil || len(history) != 1 {
+		t.Errorf("they came back with %d revisions: %v", len(history), err)
+	}
+	if rec = must(t, c.w, day(last+3)); rec.Writes != 0 {
+		t.Errorf("the day after %d are written", rec.Writes)
+	}
+
+	// While the sources have them, they are not erased; unless it must be.
+	var still *sync.StillThereError
+	if _, err := c.erase(t, day(last+3).Add(time.Hour), nil); !errors.As(err, &still) || len(still.Sources) != 5 {
+		t.Errorf("erased while the sources have them: %v", err)
+	}
+	if _, err := c.erase(t, day(last+3).Add(time.Hour), func(o *sync.Order) { o.Force, o.Reason = true, "says zadamail@example.com" }); !errors.Is(err, sync.ErrNamed) {
+		t.Errorf("a reason that names them: %v", err)
+	}
+	forced, err := c.erase(t, day(last+3).Add(time.Hour), func(o *sync.Order) { o.Force = true })
+	if err != nil || !forced.Forced {
+		t.Fatalf("forced: %v", err)
+	}
+	c.delivered(t)
+	if _, err := c.w.Store(t).Erase(t.Context(), sinks.Fence{}, c.id, ""); err != nil {
+		t.Fatal(err)
+	}
+	for word, places := range c.scan(t) {
+		t.Errorf("after the second erasure %.20q is in %s", word, places)
+	}
+	d, err := c.w.Store(t).Doc(t.Context(), "erasure", c.id.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept struct {
+		Earlier []sync.SignedReceipt `json:"earlier"`
+	}
+	if err := json.Unmarshal(d.Body, &kept); err != nil || len(kept.Earlier) != 1 || kept.Earlier[0].JWS != done.Signed.JWS {
+		t.Errorf("the first receipt is not kept: %v", err)
+	}
+	must(t, c.w, day(last+4)) // and back
+	if p, err = c.w.Store(t).Person(t.Context(), c.id); err != nil || p.Revision != forced.Revision+1 {
+		t.Errorf("they came back with revision %d after %d: %v", p.Revision, forced.Revision, err)
+	}
+}
