@@ -240,10 +240,14 @@ type Vault interface {
 	Commit(ctx context.Context, fence Fence, commits []Commit) (results []error, err error)
 	// Load fills an empty vault fast; not atomic as a whole, safe to repeat
 	// with the same people. It is refused with ErrConflict if anybody not in
-	// the load is there, or somebody of it at another revision. Expect is 0
-	// and Revision any from 1, so that a copy keeps the revisions it was made
-	// of. Load writes no outbox rows.
+	// the load is there, or somebody of it at a later revision; an earlier one
+	// is raised. Expect is 0 and Revision any from 1, so that a copy keeps the
+	// revisions it was made of. Load writes no outbox rows.
 	Load(ctx context.Context, fence Fence, commits []Commit) error
+	// LoadPart is Load of those whose ids are greater than after and at most
+	// last, so that a load need not be in memory as a whole: whoever else is
+	// there counts only if their id is. See [LastID].
+	LoadPart(ctx context.Context, fence Fence, after, last people.ID, commits []Commit) error
 	// Outbox lists the outbox rows of a subscriber, sorted by person and
 	// operation.
 	Outbox(ctx context.Context, subscriber string, limit int) ([]OutboxRow, error)

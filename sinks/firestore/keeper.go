@@ -644,8 +644,12 @@ func (a *audit) history(ctx context.Context) error {
 				return err
 			}
 			last = revision
+			kind := sinks.FaultOrphan
+			if a.revisions[id] > 0 {
+				kind = sinks.FaultDamaged // nobody has written so far
+			}
 			if r := a.revisions[id]; r <= 0 || revision > r {
-				if err := a.yield(sinks.Fault{ID: id, Kind: sinks.FaultOrphan, Revision: revision}); err != nil {
+				if err := a.yield(sinks.Fault{ID: id, Kind: kind, Revision: revision}); err != nil {
 					return err
 				}
 			}

@@ -48,6 +48,7 @@ func Vault(t *testing.T, open OpenStore) {
 		{"a commit out of form is refused alone", outOfForm},
 		{"Load fills an empty vault and can be repeated", load},
 		{"Load is refused where others are", loadRefused},
+		{"LoadPart looks at its part alone", loadParts},
 		{"a cancelled context ends it", cancelled},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(set(t, open)) })
@@ -859,6 +860,51 @@ func load(b *bench) {
 		b.Errorf("a load wrote %d outbox rows", len(got))
 	}
 	b.must(next(0, 1), next(n, 0))
+}
+
+func loadParts(b *bench) {
+	var commits []sinks.Commit
+	for i := range 9 {
+		commits = append(commits, next(i, 0))
+	}
+	slices.SortFunc(commits, func(x, y sinks.Commit) int { return slices.Compare(x.ID[:], y.ID[:]) })
+	middle := commits[4].ID
+	part := func(after, last people.ID, commits ...sinks.Commit) error {
+		return b.LoadPart(b.ctx, b.fence, after, last, commits)
+	}
+	b.must(commits[7], commits[2])
+	wantError(b.T, part(people.ID{}, middle, commits[:2]...), sinks.ErrConflict) // one is left out who is there
+	for range 2 {
+		if err := part(people.ID{}, middle, commits[:5]...); err != nil { // whoever comes later does not count
+			b.Fatal(err)
+		}
+	}
+	if n, err := b.Count(b.ctx); err != nil || n != 6 {
+		b.Errorf("count %d, %v, want 6", n, err)
+	}
+	if err := part(people.ID{}, middle, commits[3:6]...); err == nil {
+		b.Error("somebody who comes after the part was loaded")
+	}
+	if err := part(middle, sinks.LastID(), commits[4:]...); err == nil {
+		b.Error("somebody who comes before the part was loaded")
+	}
+	wantError(b.T, part(middle, sinks.LastID()), sinks.ErrConflict)
+	if err := part(commits[7].ID, sinks.LastID()); err != nil {
+		b.Errorf("a part in which nobody is: %v", err)
+	}
+	raised := commits[7]
+	raised.Revision, raised.Profile, raised.History = 4, packed("profile", raised.ID, 4), packed("history", raised.ID, 4)
+	if err := part(middle, sinks.LastID(), commits[5], commits[6], raised, commits[8]); err != nil {
+		b.Fatal(err)
+	}
+	b.holds(raised)
+	if got := b.revisions(raised.ID, 0); !slices.Equal(got, []int64{1, 4}) {
+		b.Errorf("history %v, want 1 and 4", got)
+	}
+	wantError(b.T, part(middle, sinks.LastID(), commits[5:]...), sinks.ErrConflict) // it is not lowered
+	for _, i := range []int{0, 2, 4, 5, 8} {
+		b.holds(commits[i])
+	}
 }
 
 func loadRefused(b *bench) {
