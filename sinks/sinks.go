@@ -278,6 +278,10 @@ type Keeper interface {
 	// revision. Restoring again changes nothing; ErrConflict if the person is
 	// there, or not there, or the revision is not below theirs.
 	Restore(ctx context.Context, fence Fence, tombstones []Tombstone, histories []History) error
+	// RestoreOutbox writes outbox rows as they are, over those that are there of
+	// the same subscriber, person and operation; whether the subscriber is on the
+	// list, or the person there, does not matter.
+	RestoreOutbox(ctx context.Context, fence Fence, rows []OutboxRow) error
 	// Audit reads all of the vault and yields what is wrong with what leads to
 	// people, or hangs from them: want says what leads to somebody. An error of
 	// want or yield ends it and is returned as it is. What is written meanwhile

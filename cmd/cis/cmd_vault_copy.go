@@ -15,9 +15,8 @@ import (
 )
 
 type vaultCopyCommand struct {
-	From          string `arg:"" help:"The vault to copy, such as sqlite:cis.db or firestore:PROJECT/DATABASE."`
-	To            string `arg:"" help:"The vault to fill, which is empty, or a copy that was cut off."`
-	WithoutOutbox bool   `help:"Copy though subscribers are still to be told of changes. They will not be told."`
+	From string `arg:"" help:"The vault to copy, such as sqlite:cis.db or firestore:PROJECT/DATABASE."`
+	To   string `arg:"" help:"The vault to fill, which is empty, or a copy that was cut off."`
 }
 
 func (vaultCopyCommand) Help() string {
@@ -27,7 +26,7 @@ A copy that was cut off, or that found at the end that the vault was written mea
 
 Snapshots stay where they are, in the configured blobs: they go with either vault, and must be used with one only. To go on with the copy, name it in the configuration, and do not sync the other one again. The next sync looks at nobody anew.
 
-Subscribers in the copy are the configured ones. What they are still to be told is not copied: wait until it was delivered, or use --without-outbox.
+Subscribers in the copy are the configured ones, and what they are still to be told is copied as well.
 
 Examples:
 
@@ -63,15 +62,12 @@ func (c vaultCopyCommand) Run(ctx context.Context, p *program) error {
 	progress := &stages{w: p.stderr}
 	r, err := upkeep.Copy(ctx, original, filled, upkeep.Options{
 		Lease:       sync.Options{Holder: holder(), Dead: dead, Now: p.now, Progress: progress.set},
-		Subscribers: cfg.Subscribers, WithoutOutbox: c.WithoutOutbox, Progress: progress.set,
+		Subscribers: cfg.Subscribers, Progress: progress.set,
 	})
 	progress.close()
 	if err = errors.Join(err, filled.Close()); err != nil {
-		if errors.Is(err, upkeep.ErrNobody) || errors.Is(err, upkeep.ErrNotEmpty) || errors.Is(err, upkeep.ErrOutbox) {
+		if errors.Is(err, upkeep.ErrNobody) || errors.Is(err, upkeep.ErrNotEmpty) {
 			err = usageError{err}
-		}
-		if errors.Is(err, upkeep.ErrOutbox) {
-			err = usageError{fmt.Errorf("%w: wait until it was delivered, or use --without-outbox", err)}
 		}
 		return err
 	}

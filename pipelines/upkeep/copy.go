@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -32,7 +33,6 @@ const (
 var (
 	ErrNobody   = errors.New("upkeep: there is nobody to copy")
 	ErrNotEmpty = errors.New("upkeep: there is something else in the vault that is to be filled: copy into an empty one")
-	ErrOutbox   = errors.New("upkeep: subscribers have not been told of every change yet, and what they are to be told is not copied")
 )
 
 // ErrDiffers is returned when a copy is done and not equal.
@@ -42,10 +42,9 @@ var ErrDiffers = errors.New("upkeep: the copy is not equal, so the other vault w
 type Options struct {
 	// Lease says who takes the leases of both vaults, see [sync.HoldLease].
 	Lease sync.Options
-	// Subscribers are told of changes in the copy. What they are still to be told
-	// of the original is not copied, and refuses the copy unless WithoutOutbox.
-	Subscribers   []string
-	WithoutOutbox bool
+	// Subscribers are told of changes in the copy, and of what they are still to
+	// be told of. What others were to be told is left behind.
+	Subscribers []string
 	// Progress is told what is being done, and of how many people it is done.
 	Progress func(what string, done, total int64)
 }
@@ -53,6 +52,8 @@ type Options struct {
 // A Copied is what a copy did. Its form is also that of `cis vault copy --json`.
 type Copied struct {
 	Summary
+	// Outbox counts what subscribers are still to be told.
+	Outbox int64 `json:"outbox"`
 	// Resumed says that it went on with a copy that was cut off, and Already that
 	// there was nothing to do.
 	Resumed bool `json:"resumed"`
@@ -108,32 +109,20 @@ type copying struct {
 	mark     mark
 	version  int64 // of the mark
 	total    int64
+	rows     int64 // of the outbox
 }
 
 func (c *copying) run(ctx context.Context, r *Copied) error {
-	if !c.o.WithoutOutbox {
-		for _, name := range c.o.Subscribers {
-			rows, err := c.from.Outbox(ctx, name, 1)
-			if err != nil {
-				return fmt.Errorf("upkeep: what is to be told: %w", err)
-			}
-			if len(rows) > 0 {
-				return ErrOutbox
-			}
-		}
-	}
 	already, err := c.begin(ctx, r)
 	if err != nil || already {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.people, c.catchUp, c.tombstones, c.ledger} {
+	for _, step := range []func(context.Context) error{c.people, c.catchUp, c.tombstones, c.outbox, c.ledger} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	if err := c.to.Subscribers(ctx, c.o.Subscribers); err != nil {
-		return fmt.Errorf("upkeep: subscribers: %w", err)
-	}
+	r.Outbox = c.rows
 	equal, err := c.compare(ctx, r)
 	if err == nil && !equal {
 		err = ErrDiffers
@@ -453,6 +442,44 @@ func (c *copying) tombstones(ctx context.Context) error {
 		}
 	}
 	failpoint.Hit("copy.tombstones")
+	return nil
+}
+
+// outbox makes the rows of each subscriber those of the other vault.
+func (c *copying) outbox(ctx context.Context) error {
+	if err := c.to.Subscribers(ctx, c.o.Subscribers); err != nil {
+		return fmt.Errorf("upkeep: subscribers: %w", err)
+	}
+	for _, name := range c.o.Subscribers {
+		rows, err := c.from.Outbox(ctx, name, math.MaxInt32)
+		if err != nil {
+			return fmt.Errorf("upkeep: read what is to be told: %w", err)
+		}
+		there, err := c.to.Outbox(ctx, name, math.MaxInt32)
+		if err != nil {
+			return fmt.Errorf("upkeep: read what is to be told: %w", err)
+		}
+		type key struct {
+			id        people.ID
+			operation string
+		}
+		due := make(map[key]bool, len(rows))
+		for _, r := range rows {
+			due[key{r.ID, r.Operation}] = true
+		}
+		for _, r := range there {
+			if due[key{r.ID, r.Operation}] {
+				continue
+			}
+			if _, err := c.to.Delivered(ctx, r); err != nil { // it was told since the copy began
+				return fmt.Errorf("upkeep: drop what was told: %w", err)
+			}
+		}
+		if err := c.to.RestoreOutbox(ctx, c.fence, rows); err != nil {
+			return fmt.Errorf("upkeep: copy what is to be told: %w", err)
+		}
+		c.rows += int64(len(rows))
+	}
 	return nil
 }
 
