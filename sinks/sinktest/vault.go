@@ -353,21 +353,23 @@ func observationsOnly(b *bench) {
 	b.must(created)
 	b.clock.advance(time.Hour)
 	seen := observed(1, 1, "seen")
-	seen.Records = []people.Key{key("record:github", "5")}
+	seen.Records, seen.Lookups = []people.Key{key("record:github", "5")}, []people.Key{key(people.ByEmail, "other@example.com")}
 	b.must(seen)
 	want := created
-	want.Observations, want.Records = seen.Observations, seen.Records
+	want.Observations, want.Records, want.Lookups = seen.Observations, seen.Records, seen.Lookups
 	b.holds(want)
 	b.leads(created.Records[0])
+	b.leads(created.Lookups[0])
 	if got := b.stored(id(1)).MovedAt; !got.Equal(b.clock.Now()) {
 		b.Errorf("moved at %v, want %v", got, b.clock.Now())
 	}
 	// What only a profile brings is not looked at.
-	seen.Records, seen.Notify, seen.Unique, seen.Lookups = nil, "update", []people.Key{}, []people.Key{}
+	seen.Records, seen.Notify, seen.Unique, seen.Lookups = nil, "update", []people.Key{}, nil
 	seen.Observations = nil
 	b.must(seen)
-	want.Observations, want.Records = nil, nil
+	want.Observations, want.Records, want.Lookups = nil, nil, nil
 	b.holds(want)
+	b.leads(key(people.ByEmail, "other@example.com"))
 	if got := b.revisions(id(1), 0); !slices.Equal(got, []int64{1}) {
 		b.Errorf("history %v, want 1", got)
 	}
