@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -37,6 +38,31 @@ const recordScheme = "record:"
 // user_id, username and record ids.
 func IsUnique(s people.Scheme) bool {
 	return s == people.ByUserID || s == people.ByUsername || strings.HasPrefix(string(s), recordScheme)
+}
+
+// LastID returns the greatest id: with the zero one before it, everybody is in
+// between.
+func LastID() (id people.ID) {
+	for i := range id {
+		id[i] = 0xff
+	}
+	return id
+}
+
+// ValidateLoad reports why no store may load c as one of those whose ids are
+// greater than after and at most last.
+func (c *Commit) ValidateLoad(after, last people.ID) error {
+	asCommit := *c
+	asCommit.Expect = c.Revision - 1
+	switch err := asCommit.Validate(); {
+	case err != nil:
+		return err
+	case c.Expect != 0:
+		return ErrConflict
+	case bytes.Compare(c.ID[:], after[:]) <= 0 || bytes.Compare(c.ID[:], last[:]) > 0:
+		return errors.New("sinks: somebody who is not of the part that is loaded")
+	}
+	return nil
 }
 
 // Validate reports why no store may search for q.

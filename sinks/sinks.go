@@ -132,8 +132,8 @@ func (k *Keys) UserID() string {
 //
 // Revision is Expect+1 if the profile changes (then Profile and History are
 // set, and Keys say all that there is) and equal to Expect if only the
-// observations do (then Profile is nil, and nothing but Observations, Records
-// and MovedAt is touched). Expect 0 creates, and so does the revision of the
+// observations do (then Profile is nil, and nothing but Observations, Records,
+// Lookups and MovedAt is touched). Expect 0 creates, and so does the revision of the
 // [Tombstone] of somebody who was erased. The stored revision must be Expect,
 // else ErrConflict; so a commit of a new revision that is repeated has no
 // second effect.
@@ -145,8 +145,8 @@ type Commit struct {
 	// empty if there are none.
 	Observations []byte
 	// Keys are all that leads to the person after the commit: what is not
-	// listed is given up. A commit of observations only says its Records, and
-	// leaves the others.
+	// listed is given up. A commit of observations only says its Records and
+	// Lookups, which the observations may change, and leaves the others.
 	Keys
 	// History is the packed history document of this revision.
 	History []byte
@@ -240,11 +240,15 @@ type Vault interface {
 	Commit(ctx context.Context, fence Fence, commits []Commit) (results []error, err error)
 	// Load fills an empty vault fast; not atomic as a whole, safe to repeat
 	// with the same people. It is refused with ErrConflict if anybody not in
-	// the load is there, or somebody of it at another revision. Expect is 0
-	// and Revision any from 1, so that a copy keeps the revisions it was made
-	// of; of somebody erased it is to be above the tombstone's. Load writes no
-	// outbox rows.
+	// the load is there, or somebody of it at a later revision; an earlier one
+	// is raised. Expect is 0 and Revision any from 1, so that a copy keeps the
+	// revisions it was made of; of somebody erased it is to be above the
+	// tombstone's. Load writes no outbox rows.
 	Load(ctx context.Context, fence Fence, commits []Commit) error
+	// LoadPart is Load of those whose ids are greater than after and at most
+	// last, so that a load need not be in memory as a whole: whoever else is
+	// there counts only if their id is. See [LastID].
+	LoadPart(ctx context.Context, fence Fence, after, last people.ID, commits []Commit) error
 	// Outbox lists the outbox rows of a subscriber, sorted by person and
 	// operation.
 	Outbox(ctx context.Context, subscriber string, limit int) ([]OutboxRow, error)
@@ -275,6 +279,10 @@ type Keeper interface {
 	// revision. Restoring again changes nothing; ErrConflict if the person is
 	// there, or not there, or the revision is not below theirs.
 	Restore(ctx context.Context, fence Fence, tombstones []Tombstone, histories []History) error
+	// RestoreOutbox writes outbox rows as they are, over those that are there of
+	// the same subscriber, person and operation; whether the subscriber is on the
+	// list, or the person there, does not matter.
+	RestoreOutbox(ctx context.Context, fence Fence, rows []OutboxRow) error
 	// Audit reads all of the vault and yields what is wrong with what leads to
 	// people, or hangs from them: want says what leads to somebody, and is not
 	// asked about whom the store cannot unpack. An error of want or yield ends it

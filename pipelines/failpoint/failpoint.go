@@ -21,6 +21,7 @@ func Names() []string {
 		"snapshot.tables", "snapshot.manifest", "snapshot.head", "run.ended", "run.finished", "blob.deleted",
 		"refresh.commit", "refresh.committed", // of a refresh, which is no run
 		"erase.begun", "erase.ledger", "erase.vault", "erase.blob", "erase.receipt", // of an erasure
+		"copy.marked", "copy.loaded", "copy.part", "copy.tombstones", "copy.document", "copy.equal", // of a copy of a vault
 	}
 }
 

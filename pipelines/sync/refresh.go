@@ -92,6 +92,9 @@ func Refresh(ctx context.Context, j Job, o Options, who people.ID, userID string
 	if e.Base, err = Head(ctx, e.store); err != nil || e.Base == "" {
 		return out, errors.Join(err, ErrNotLoaded)
 	}
+	if err := refuseCopy(ctx, e.store); err != nil {
+		return out, err
+	}
 	signers, err := spec.Current().Signers(ctx, j.Keys)
 	if err != nil {
 		return out, err

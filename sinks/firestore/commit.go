@@ -224,7 +224,7 @@ func (t *tx) put(was *personDoc, c *sinks.Commit, token []byte) error {
 		is.Profile = c.Profile
 		is.setKeys(&keys)
 	} else {
-		is.Records = claimNames(c.Records)
+		is.Records, is.Lookups = claimNames(c.Records), hashes(c.Lookups)
 		keys.Unique = nil
 	}
 	if err := t.set(s.personRef(c.ID), &is); err != nil {
@@ -313,16 +313,19 @@ const (
 	factBytes = 300
 )
 
-// Load writes many people a transaction, many of them at once. If one is
-// refused, each of its people is tried alone, to know whom it is about.
+// Load is one part of everybody.
 func (s *Store) Load(ctx context.Context, fence sinks.Fence, commits []sinks.Commit) error {
+	return s.LoadPart(ctx, fence, people.ID{}, sinks.LastID(), commits)
+}
+
+// LoadPart writes many people a transaction, many of them at once. If one is
+// refused, each of its people is tried alone, to know whom it is about.
+func (s *Store) LoadPart(ctx context.Context, fence sinks.Fence, after, last people.ID, commits []sinks.Commit) error {
 	byID := make(map[people.ID]*sinks.Commit, len(commits))
 	for i := range commits {
 		c := &commits[i]
-		asCommit := *c
-		asCommit.Expect = c.Revision - 1
-		err := asCommit.Validate()
-		if err == nil && (c.Expect != 0 || byID[c.ID] != nil) {
+		err := c.ValidateLoad(after, last)
+		if err == nil && byID[c.ID] != nil {
 			err = sinks.ErrConflict
 		}
 		if err != nil {
@@ -330,7 +333,7 @@ func (s *Store) Load(ctx context.Context, fence sinks.Fence, commits []sinks.Com
 		}
 		byID[c.ID] = c
 	}
-	if err := s.load(ctx, fence, commits, byID); err != nil {
+	if err := s.load(ctx, fence, after, last, commits, byID); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -339,7 +342,7 @@ func (s *Store) Load(ctx context.Context, fence sinks.Fence, commits []sinks.Com
 	return nil
 }
 
-func (s *Store) load(ctx context.Context, fence sinks.Fence, commits []sinks.Commit, byID map[people.ID]*sinks.Commit) error {
+func (s *Store) load(ctx context.Context, fence sinks.Fence, after, last people.ID, commits []sinks.Commit, byID map[people.ID]*sinks.Commit) error {
 	if err := s.transact(ctx, 1, func(t *tx) error { // the fence is looked at even if nobody is loaded
 		docs, err := t.all(s.fenceRefs(fence))
 		if err != nil {
@@ -350,14 +353,14 @@ func (s *Store) load(ctx context.Context, fence sinks.Fence, commits []sinks.Com
 		return err
 	}
 	there := map[people.ID]bool{}
-	err := s.heads(ctx, func(h sinks.Head) error {
+	err := s.heads(ctx, after, last, func(h sinks.Head) error {
 		c := byID[h.ID]
 		switch {
 		case c == nil && h.Erased:
 			return nil
 		case c == nil:
 			return fmt.Errorf("others are in the vault: %w", sinks.ErrConflict)
-		case h.Erased && c.Revision <= h.Revision, !h.Erased && c.Revision != h.Revision:
+		case h.Erased && c.Revision <= h.Revision, !h.Erased && c.Revision < h.Revision:
 			return fmt.Errorf("%s: %w", h.ID, sinks.ErrConflict)
 		}
 		there[h.ID] = true
@@ -459,7 +462,7 @@ func (t *tx) loadNew(c *sinks.Commit, token []byte) error {
 	return nil
 }
 
-// loadOne writes somebody who may be there with the same revision.
+// loadOne writes somebody who may be there with the same or an earlier revision.
 func (s *Store) loadOne(ctx context.Context, fence sinks.Fence, c *sinks.Commit) error {
 	token, err := s.token()
 	if err != nil {
@@ -473,7 +476,7 @@ func (s *Store) loadOne(ctx context.Context, fence sinks.Fence, c *sinks.Commit)
 			return err
 		case was.Erasing:
 			return errErasing
-		case was.Erased && c.Revision <= was.Revision, was.there() && was.Revision != c.Revision:
+		case was.Erased && c.Revision <= was.Revision, was.there() && was.Revision > c.Revision:
 			return sinks.ErrConflict
 		}
 		if err := free(c.ID, docs); err != nil {

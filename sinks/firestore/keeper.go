@@ -680,9 +680,10 @@ func (a *audit) history(ctx context.Context) error {
 			last = revision
 			var h historyDoc
 			kind := sinks.FaultKind("")
-			if r := a.revisions[id]; r <= 0 || revision > r {
+			switch r := a.revisions[id]; {
+			case r <= 0:
 				kind = sinks.FaultOrphan
-			} else if decode(d, &h) != nil || unpacks(h.Doc) != nil {
+			case revision > r, decode(d, &h) != nil, unpacks(h.Doc) != nil: // nobody has written so far
 				kind = sinks.FaultDamaged
 			}
 			if kind != "" {

@@ -34,6 +34,8 @@ type search struct {
 	from *firestore.CollectionRef
 	// after are the values of Order and the name, or a document.
 	after []any
+	// last is where the last page ends, in the same form.
+	last []any
 }
 
 func (s *Store) build(q search) firestore.Query {
@@ -64,6 +66,9 @@ func (s *Store) build(q search) firestore.Query {
 	}
 	if q.after != nil {
 		built = built.StartAfter(q.after...)
+	}
+	if q.last != nil {
+		built = built.EndAt(q.last...)
 	}
 	return built
 }

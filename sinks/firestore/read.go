@@ -309,9 +309,9 @@ func head(d *firestore.DocumentSnapshot) (sinks.Head, error) {
 	return sinks.Head{ID: id, Revision: p.Revision, MovedAt: p.Moved.UTC(), Erased: p.Erased}, nil
 }
 
-// heads reads everybody's, those erased as well, in the order of ids.
-func (s *Store) heads(ctx context.Context, yield func(sinks.Head) error) error {
-	q := search{Query: Query{Collection: peopleName}, fields: []string{"revision", "moved", "erased"}, limit: headsChunk}
+// heads reads those of a part of everybody, the erased as well, in the order of ids.
+func (s *Store) heads(ctx context.Context, after, last people.ID, yield func(sinks.Head) error) error {
+	q := search{Query: Query{Collection: peopleName}, fields: []string{"revision", "moved", "erased"}, limit: headsChunk, after: afterID(after), last: []any{last.String()}}
 	return s.each(ctx, q, func(d *firestore.DocumentSnapshot) error {
 		h, err := head(d)
 		if err != nil {

@@ -44,19 +44,22 @@ func (s *Store) Commit(ctx context.Context, fence sinks.Fence, commits []sinks.C
 	return results, nil
 }
 
-// Load writes people in the order of their ids, which makes listing them fast.
-// A transaction at a time; one that is refused ends the load.
+// Load is one part of everybody.
 func (s *Store) Load(ctx context.Context, fence sinks.Fence, commits []sinks.Commit) error {
+	return s.LoadPart(ctx, fence, people.ID{}, sinks.LastID(), commits)
+}
+
+// LoadPart writes people in the order of their ids, which makes listing them
+// fast. A transaction at a time; one that is refused ends the load.
+func (s *Store) LoadPart(ctx context.Context, fence sinks.Fence, after, last people.ID, commits []sinks.Commit) error {
 	order := make([]*sinks.Commit, len(commits))
 	for i := range commits {
 		order[i] = &commits[i]
 	}
 	slices.SortFunc(order, func(a, b *sinks.Commit) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	for i, c := range order {
-		asCommit := *c
-		asCommit.Expect = c.Revision - 1
-		err := asCommit.Validate()
-		if err == nil && (c.Expect != 0 || i > 0 && order[i-1].ID == c.ID) {
+		err := c.ValidateLoad(after, last)
+		if err == nil && i > 0 && order[i-1].ID == c.ID {
 			err = sinks.ErrConflict
 		}
 		if err != nil {
@@ -71,7 +74,7 @@ func (s *Store) Load(ctx context.Context, fence sinks.Fence, commits []sinks.Com
 				return err
 			}
 			if first {
-				if err := b.onlyThese(order); err != nil {
+				if err := b.onlyThese(after, last, order); err != nil {
 					return err
 				}
 			}
@@ -149,6 +152,13 @@ func (b batch) commit(ctx context.Context, c *sinks.Commit) (refused, err error)
 	if err := b.claim(c.ID, c.Records); err != nil {
 		return nil, err
 	}
+	added, err := b.replaceLookups(c.ID, c.Lookups)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.lookup(c.ID, added); err != nil {
+		return nil, err
+	}
 	return nil, b.exec(`UPDATE person SET moved_at = ?, observations = ? WHERE id = ?`, b.movedAt, optional(c.Observations), c.ID[:])
 }
 
@@ -163,7 +173,7 @@ func (b batch) load(ctx context.Context, c *sinks.Commit) (refused, err error) {
 	}
 	erased := revision > 0 && !there
 	// A copy from before the erasure does not bring anybody back.
-	if there && revision != c.Revision || erased && revision >= c.Revision {
+	if there && revision > c.Revision || erased && revision >= c.Revision {
 		return sinks.ErrConflict, nil
 	}
 	return b.put(c, there, erased, nil)
@@ -361,9 +371,9 @@ func (b batch) keys(query string, id people.ID) (keys []people.Key, err error) {
 	return keys, err
 }
 
-// onlyThese is ErrConflict if anybody else is in the vault.
-func (b batch) onlyThese(load []*sinks.Commit) error {
-	return b.rows(`SELECT id FROM person`, nil, func(scan scanner) error {
+// onlyThese is ErrConflict if anybody else is in that part of the vault.
+func (b batch) onlyThese(after, last people.ID, load []*sinks.Commit) error {
+	return b.rows(`SELECT id FROM person WHERE id > ? AND id <= ?`, []any{after[:], last[:]}, func(scan scanner) error {
 		var id storedID
 		if err := scan(&id); err != nil {
 			return err
