@@ -78,11 +78,14 @@ func correlateAll(ctx context.Context, e *env, extracts []extracted) (correlated
 		return out, err
 	}
 	world.Forget(known.Erased)
-	anybody, err := e.store.List(ctx, people.ID{}, 1)
-	if err != nil {
-		return out, fmt.Errorf("sync: look whether the vault is empty: %w", err)
+	out.Active = world.Rows.Active()
+	if world.Rows.Len() == 0 { // which the vault's ledger leads to: so is it, unless somebody else has written
+		anybody, err := e.store.List(ctx, people.ID{}, 1)
+		if err != nil {
+			return out, fmt.Errorf("sync: look whether the vault is empty: %w", err)
+		}
+		out.Empty = len(anybody) == 0
 	}
-	out.Empty, out.Active = len(anybody) == 0, world.Rows.Active()
 	base, err := world.Lists(ctx)
 	if err != nil {
 		return out, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"example.org/cis/pipelines/beamrun"
+	"example.org/cis/sinks/firestore/emulator"
 )
 
 func TestMain(m *testing.M) {
@@ -16,5 +17,5 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	os.Exit(emulator.M{M: m}.Run())
 }

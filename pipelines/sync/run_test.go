@@ -446,8 +446,7 @@ func TestConcurrentWrite(t *testing.T) {
 			return func(*sync.Job, *sync.Options) {}
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			w := synctest.New(t)
+		onEach(t, name, func(t *testing.T, w *synctest.World) {
 			accounts := []string{account(1, "ada"), account(2, "bob"), account(3, "cid", "title: Poet\n")}
 			write(t, w, accounts, []string{worker("E1", "ada", "Cook", "Kitchen"), worker("E2", "bob", "Cook", "Kitchen"), worker("E3", "cid", "Cook", "Kitchen")})
 			must(t, w, day(0), synctest.FirstLoad)

@@ -66,6 +66,8 @@ type Story struct {
 	steps   []string
 	Protect []string
 	Map     []ldap.Rule
+	// Open, if set, opens the empty vault in which the story happens.
+	Open func(t testing.TB, now func() time.Time) sinks.Store
 }
 
 // ReadStory reads a story.
@@ -188,6 +190,9 @@ func (s *Story) Run(t testing.TB, twice bool) (told []byte) {
 	t.Helper()
 	w := New(t)
 	s.AddSources(w)
+	if s.Open != nil {
+		w.KeepIn(s.Open(t, w.Clock))
+	}
 	store := w.Store(t)
 	ctx := context.Background()
 	out := &txtar.Archive{Comment: s.archive.Comment}

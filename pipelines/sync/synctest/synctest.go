@@ -88,6 +88,19 @@ type shared struct{ sinks.Store }
 
 func (shared) Close() error { return nil }
 
+// metered is one that counts.
+type metered struct {
+	shared
+	sinks.Metered
+}
+
+func share(s sinks.Store) sinks.Store {
+	if m, ok := s.(sinks.Metered); ok {
+		return metered{shared{s}, m}
+	}
+	return shared{s}
+}
+
 // New makes a world without records, with Ed25519 keys that are the same in
 // every run of the test.
 func New(t testing.TB) *World {
@@ -188,7 +201,7 @@ func (w *World) Use() {
 	spec.Use(spec.Openers{
 		Store: func(ctx context.Context, path string) (s sinks.Store, err error) {
 			if path == w.Job.Vault && w.store != nil {
-				s = shared{w.store}
+				s = share(w.store)
 			} else if s, err = sqlite.Open(ctx, path, sqlite.Options{Now: w.clock}); err != nil {
 				return nil, err
 			}
@@ -278,6 +291,13 @@ func (w *World) Store(t testing.TB) sinks.Store {
 	}
 	return w.store
 }
+
+// KeepIn makes s the vault of the world, in the place of its own. Whoever opened
+// it closes it.
+func (w *World) KeepIn(s sinks.Store) { w.store = s }
+
+// Clock is the vault's clock.
+func (w *World) Clock() time.Time { return w.clock() }
 
 // Keys are the published keys, those of the people directory itself included.
 func (w *World) Keys(t testing.TB) sign.Keys {
