@@ -54,7 +54,9 @@ var rooms = []struct {
 	{"connectors/synth", []string{"transforms/people", "golang.org/x/text/"}},
 
 	{"sinks", []string{"transforms/people", "github.com/klauspost/compress/"}},
-	{"sinks/sinktest", []string{"sinks", "transforms/people", "github.com/google/go-cmp/", xsync}},
+	{"sinks/sinktest", []string{"sinks", "transforms/people", "github.com/anishathalye/porcupine/", "github.com/google/go-cmp/", xsync}},
+	{"sinks/firestore", []string{"sinks", "transforms/people", "cloud.google.com/go/firestore/", "github.com/googleapis/gax-go/v2/", "golang.org/x/time/rate", "google.golang.org/", xsync}},
+	{"sinks/firestore/emulator", []string{"..."}}, // for tests only
 	{"sinks/sqlite", []string{"sinks", "transforms/people", "modernc.org/sqlite/", "golang.org/x/sys/"}},
 	{"sinks/blobdir", []string{"sinks"}},
 	{"sinks/keydir", []string{"transforms/people", "transforms/sign", "github.com/go-jose/go-jose/v4/"}},
@@ -62,7 +64,7 @@ var rooms = []struct {
 	{"pipelines/spec", []string{"connectors", "sinks", "transforms/"}},
 	{"pipelines/failpoint", nil},
 	{"pipelines/beamrun", []string{beamLib}},
-	{"pipelines/snapshots", []string{"sinks", "transforms/", jsonLib}},
+	{"pipelines/snapshots", []string{"pipelines/failpoint", "sinks", "transforms/", jsonLib}},
 	{"pipelines/sync/synctest", []string{"pipelines/", "connectors", "connectors/", "sinks", "sinks/", "transforms/", "..."}}, // for tests only
 	{"pipelines/", []string{"pipelines/", "connectors", "sinks", "transforms/", beamLib, jsonLib, xsync}},
 

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"example.org/cis/cmd/cis/internal/config"
+	"example.org/cis/sinks/firestore/emulator"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0")); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"cis": main})
+	testscript.Main(emulator.M{M: m}, map[string]func(){"cis": main})
 }
 
 // TestScripts runs testdata/script. Beside testscript's own commands there
