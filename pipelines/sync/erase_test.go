@@ -1,7 +1,7 @@
 package sync_test
 
 import (
-	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/klauspost/compress/zstd"
 
 	"example.org/cis/pipelines/snapshots"
 	"example.org/cis/pipelines/sync"
@@ -155,7 +154,7 @@ func (c *canary) scan(t *testing.T) map[string][]string {
 			return err
 		}
 		name := strings.TrimPrefix(path, c.w.Dir+"/")
-		for _, word := range wordsIn(body, c.words()) {
+		for _, word := range synctest.Holding(body, c.words()) {
 			found[word] = append(found[word], name)
 		}
 		return nil
@@ -164,58 +163,6 @@ func (c *canary) scan(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	return found
-}
-
-// wordsIn returns which words are in the bytes, as they are, in base64 as a JWS
-// has them, or compressed.
-func wordsIn(body []byte, words []string) (found []string) {
-	plain := [][]byte{body}
-	for _, magic := range [][]byte{{0x28, 0xb5, 0x2f, 0xfd}} {
-		for at := 0; ; {
-			i := bytes.Index(body[at:], magic)
-			if i < 0 {
-				break
-			}
-			at += i
-			if text := inflate(body[at:]); len(text) > 0 {
-				plain = append(plain, text)
-			}
-			at += len(magic)
-		}
-	}
-	for _, word := range words {
-		if slices.ContainsFunc(plain, func(b []byte) bool { return holds(b, word) }) {
-			found = append(found, word)
-		}
-	}
-	return found
-}
-
-// holds looks for a word in all three ways in which base64 can have it.
-func holds(b []byte, word string) bool {
-	if bytes.Contains(b, []byte(word)) {
-		return true
-	}
-	for shift := range 3 {
-		coded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + word))
-		coded = coded[(shift*8+5)/6 : len(coded)-1-len(word)%2]
-		if bytes.Contains(b, []byte(coded)) || bytes.Contains(b, []byte(strings.NewReplacer("+", "-", "/", "_").Replace(coded))) {
-			return true
-		}
-	}
-	return false
-}
-
-// inflate returns what of a frame can be had, however it ends.
-func inflate(b []byte) []byte {
-	r, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
-	if err != nil {
-		return nil
-	}
-	defer r.Close()
-	var out bytes.Buffer
-	_, _ = out.ReadFrom(r)
-	return out.Bytes()
 }
 
 func (c *canary) order() sync.Order {
@@ -406,4 +353,91 @@ func TestErase(t *testing.T) {
 	if p, err = c.w.Store(t).Person(t.Context(), c.id); err != nil || p.Revision != forced.Revision+1 {
 		t.Errorf("they came back with revision %d after %d: %v", p.Revision, forced.Revision, err)
 	}
+}
+
+// A meddler does something behind a run's back, the first time it commits.
+type meddler struct {
+	sinks.Store
+	meddle *func(sinks.Store, []sinks.Commit)
+}
+
+func (m meddler) Commit(ctx context.Context, f sinks.Fence, commits []sinks.Commit) ([]error, error) {
+	if do := *m.meddle; do != nil {
+		*m.meddle = nil
+		do(m.Store, commits)
+	}
+	return m.Store.Commit(ctx, f, commits)
+}
+
+// TestErasedMeanwhile erases somebody between a run's plan and its writes, which
+// no door does that takes the lease: what the plan has of them was said before.
+func TestErasedMeanwhile(t *testing.T) {
+	c := newCanary(t)
+	ctx := t.Context()
+	c.write(t, 0, "zadaone")
+	must(t, c.w, day(0), synctest.FirstLoad)
+	var err error
+	if c.id, _, err = normalize.ID(synctest.Salt, "ad|Mozilla-LDAP|zadaone"); err != nil {
+		t.Fatal(err)
+	}
+	var meddle func(sinks.Store, []sinks.Commit)
+	c.w.WrapStore = func(s sinks.Store) sinks.Store { return meddler{s, &meddle} }
+	erase := func(s sinks.Store) {
+		c.w.At(c.w.Now().Add(time.Minute))
+		if _, err := s.Erase(ctx, sinks.Fence{}, c.id, "ad|Mozilla-LDAP|zadaone"); err != nil {
+			t.Error(err)
+		}
+	}
+	gone := func(revision int64) {
+		t.Helper()
+		if s, err := c.w.Store(t).Person(ctx, c.id); !errors.Is(err, sinks.ErrNotFound) || s.Revision != revision {
+			t.Errorf("after the run they are at %d, want the tombstone's %d: %v", s.Revision, revision, err)
+		}
+	}
+	back := func(n int, revision int64) {
+		t.Helper()
+		must(t, c.w, day(n))
+		if s, err := c.w.Store(t).Person(ctx, c.id); err != nil || s.Revision != revision {
+			t.Errorf("the source has them, and they are at %d, want %d: %v", s.Revision, revision, err)
+		}
+		if rec := must(t, c.w, day(n).Add(time.Hour)); rec.Writes != 0 || rec.People != 2 {
+			t.Errorf("and then %d are written, of %d", rec.Writes, rec.People)
+		}
+	}
+
+	// Somebody new, whom a login made and who was erased.
+	c.write(t, 1, "zadaone", everywhere...)
+	meddle = func(s sinks.Store, commits []sinks.Commit) {
+		i := slices.IndexFunc(commits, func(k sinks.Commit) bool { return k.ID == c.id })
+		if results, err := s.Commit(ctx, sinks.Fence{}, commits[i:i+1]); err != nil || results[0] != nil {
+			t.Errorf("%v %v", results, err)
+		}
+		erase(s)
+	}
+	must(t, c.w, day(1))
+	gone(2)
+	back(2, 3)
+
+	// Somebody who was to change.
+	c.write(t, 3, "zadaone", everywhere...)
+	meddle = func(s sinks.Store, _ []sinks.Commit) { erase(s) }
+	must(t, c.w, day(3))
+	gone(4)
+	back(4, 5)
+
+	// Somebody who was to come back over their tombstone, and is erased again.
+	erase(c.w.Store(t))
+	meddle = func(s sinks.Store, commits []sinks.Commit) {
+		i := slices.IndexFunc(commits, func(k sinks.Commit) bool { return k.ID == c.id })
+		if commits[i].Expect != 6 {
+			t.Errorf("they come back over revision %d", commits[i].Expect)
+		}
+		if results, err := s.Commit(ctx, sinks.Fence{}, commits[i:i+1]); err != nil || results[0] != nil {
+			t.Errorf("%v %v", results, err)
+		}
+		erase(s)
+	}
+	must(t, c.w, day(5))
+	gone(8)
+	back(6, 9)
 }
