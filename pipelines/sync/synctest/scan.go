@@ -41,7 +41,7 @@ func holds(b []byte, word string) bool {
 	}
 	for shift := range 3 {
 		coded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + word))
-		coded = coded[(shift*8+5)/6 : len(coded)-1-len(word)%2]
+		coded = coded[(shift*8+5)/6 : (shift+len(word))*8/6] // those that are of the word alone
 		if bytes.Contains(b, []byte(coded)) || bytes.Contains(b, []byte(strings.NewReplacer("+", "-", "/", "_").Replace(coded))) {
 			return true
 		}
