@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ type personDiff struct {
 	ID      people.ID   `json:"uuid"`
 	UserID  string      `json:"user_id"`
 	Name    string      `json:"name"`
-	What    string      `json:"what"` // joined, left, returned, changed, removed
+	What    string      `json:"what"` // joined, left, returned, changed, removed, erased
 	Changes []attribute `json:"changes"`
 }
 
@@ -116,16 +117,34 @@ func (o *opened) diff(ctx context.Context, from, to string) (diffResult, error) 
 		return res, expired(to, err)
 	}
 	defer b.Close()
+	add := func(d personDiff) error {
+		if d.Changes == nil {
+			d.Changes = []attribute{}
+		}
+		res.Summary[d.What]++
+		res.People = append(res.People, d)
+		return nil
+	}
 	compare := func(x, y *snapshot.Row) error {
+		id := cmp.Or(x, y).ID
 		var old, now *people.Profile
 		var err error
 		if x != nil {
-			if old, err = a.Profile(ctx, *x); err != nil {
+			if old, err = a.Profile(ctx, *x); errors.Is(err, snapshots.ErrErased) {
+				x, old, err = nil, nil, nil
+				if y == nil {
+					return add(personDiff{What: "erased", ID: id})
+				}
+			}
+			if err != nil {
 				return expired(from, err)
 			}
 		}
 		if y != nil {
-			if now, err = b.Profile(ctx, *y); err != nil {
+			if now, err = b.Profile(ctx, *y); errors.Is(err, snapshots.ErrErased) {
+				return add(personDiff{What: "erased", ID: id})
+			}
+			if err != nil {
 				return expired(to, err)
 			}
 		}
@@ -150,8 +169,7 @@ func (o *opened) diff(ctx context.Context, from, to string) (diffResult, error) 
 			d.Changes = append(d.Changes, attribute(ch))
 		}
 		if len(d.Changes) > 0 {
-			res.Summary[d.What]++
-			res.People = append(res.People, d)
+			return add(d)
 		}
 		return nil
 	}
@@ -220,7 +238,7 @@ func (p *program) showDiff(w io.Writer, res diffResult, limit int) error {
 		return err
 	}
 	var parts []string
-	for _, what := range []string{"joined", "left", "returned", "changed", "removed"} {
+	for _, what := range []string{"joined", "left", "returned", "changed", "removed", "erased"} {
 		if n := res.Summary[what]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
@@ -230,6 +248,10 @@ func (p *program) showDiff(w io.Writer, res diffResult, limit int) error {
 		if limit >= 0 && i == limit {
 			_, err := fmt.Fprintf(w, "\n… and %d more\n", len(res.People)-limit)
 			return err
+		}
+		if d.What == "erased" {
+			fmt.Fprintf(w, "\nerased  %s\n", d.ID)
+			continue
 		}
 		fmt.Fprintf(w, "\n%s  %s  (%s)\n", d.What, show.Clean(d.Name), show.Clean(d.UserID))
 		if d.What == "joined" {

@@ -219,6 +219,8 @@ func (im *importer) flush(ctx context.Context) error {
 			im.result.Created++
 		case err == nil:
 			im.result.Replaced++
+		case errors.Is(err, sinks.ErrConflict) && im.erased(ctx, commits[i].ID):
+			im.aside(lines[i], "the person was erased, and a file from before brings nobody back")
 		case errors.Is(err, sinks.ErrTaken), errors.Is(err, sinks.ErrTooLarge), errors.Is(err, sinks.ErrConflict):
 			im.aside(lines[i], "%s", err)
 		default:
@@ -226,4 +228,10 @@ func (im *importer) flush(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// erased reports whether somebody is known to have been erased.
+func (im *importer) erased(ctx context.Context, id people.ID) bool {
+	s, err := im.store.Person(ctx, id)
+	return errors.Is(err, sinks.ErrNotFound) && s.Revision > 0
 }

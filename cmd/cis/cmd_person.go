@@ -134,6 +134,11 @@ func (o *opened) find(ctx context.Context, who string) (sinks.Stored, *people.Pr
 	}
 	switch len(all) {
 	case 0:
+		if len(ids) == 1 { // by uuid
+			if s, err := o.store.Person(ctx, ids[0]); errors.Is(err, sinks.ErrNotFound) && s.Revision > 0 {
+				return sinks.Stored{}, nil, errErased
+			}
+		}
 		return sinks.Stored{}, nil, errNobody
 	case 1:
 		return all[0].Stored, all[0].profile, nil
@@ -144,6 +149,9 @@ func (o *opened) find(ctx context.Context, who string) (sinks.Stored, *people.Pr
 	}
 	return sinks.Stored{}, nil, fmt.Errorf("cis: that leads to %d people; say which by uuid: %s", len(all), strings.Join(ids2, ", "))
 }
+
+// errErased is when a uuid is of somebody who was erased.
+var errErased = errors.New("cis: that person was erased; what is left is the receipt: cis vault erase UUID --reason TEXT prints it again")
 
 // errNobody is when nothing leads to anybody.
 var errNobody = errors.New("cis: nobody is found by that: `cis person list` lists people, `cis cases` records that attach to nobody")

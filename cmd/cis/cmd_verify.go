@@ -8,10 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"example.org/cis/cmd/cis/internal/config"
 	"example.org/cis/cmd/cis/internal/show"
 	"example.org/cis/connectors/file"
 	"example.org/cis/connectors/web"
+	"example.org/cis/pipelines/sync"
 	"example.org/cis/sinks"
 	"example.org/cis/transforms/people"
 	"example.org/cis/transforms/sign"
@@ -30,7 +34,7 @@ func (verifyCommand) Help() string {
 
 Signatures that are bound to a person and an attribute must be theirs; older ones without a binding verify unless signing.require_binding or --require-binding is set.
 
-It is a file if --keys is given, if it is "-" (standard input), or if its name ends in .json or .jsonl (or that and .gz, .zst or .xz); otherwise it is a person. A file holds a profile, whole or partial, or several: one a line, a JSON array, or {"Items": [...]}. Keys are {"<publisher>": {"keys": [...]}} or a well-known document with that under api.publishers_jwks, in a file or at an https URL; with them, no configuration is read. Where a profile has no uuid and --person is not given, nobody can say whether its signatures are bound to the right person: what was not checked is said. An unsigned uuid only says whose the rest is.
+It is a file if --keys is given, if it is "-" (standard input), or if its name ends in .json or .jsonl (or that and .gz, .zst or .xz); otherwise it is a person. A file holds a profile, whole or partial, or several: one a line, a JSON array, or {"Items": [...]}; or the receipt of an erasure. Keys are {"<publisher>": {"keys": [...]}} or a well-known document with that under api.publishers_jwks, in a file or at an https URL; with them, no configuration is read. Where a profile has no uuid and --person is not given, nobody can say whether its signatures are bound to the right person: what was not checked is said. An unsigned uuid only says whose the rest is.
 
 Examples:
 
@@ -134,6 +138,8 @@ type fileCheck struct {
 	policy sign.Policy
 	person people.ID // zero takes the profile's uuid
 
+	// Receipts are of erasures (cis vault erase).
+	Receipts   int64 `json:"receipts,omitzero"`
 	Profiles   int64 `json:"profiles"`
 	Signatures int64 `json:"signatures"`
 	// Unbound signatures name neither person nor attribute.
@@ -184,8 +190,13 @@ func (c verifyCommand) file(ctx context.Context, p *program) error {
 		return err
 	}
 	err = p.print(check, func(w io.Writer) error {
-		sum := fmt.Sprintf("%s of %s verified, %d wrong.",
-			show.Plural(check.Signatures, "signature", "signatures"), show.Plural(check.Profiles, "profile", "profiles"), len(check.Wrong))
+		of := show.Plural(check.Profiles, "profile", "profiles")
+		if receipts := show.Plural(check.Receipts, "receipt", "receipts"); check.Receipts > 0 && check.Profiles > 0 {
+			of += " and " + receipts
+		} else if check.Receipts > 0 {
+			of = receipts
+		}
+		sum := fmt.Sprintf("%s of %s verified, %d wrong.", show.Plural(check.Signatures, "signature", "signatures"), of, len(check.Wrong))
 		if check.Unbound > 0 {
 			sum += fmt.Sprintf("\n%s bound to no person or attribute: they could have been moved here from elsewhere.",
 				show.Plural(check.Unbound, "signature is", "signatures are"))
@@ -199,8 +210,33 @@ func (c verifyCommand) file(ctx context.Context, p *program) error {
 	return verdict(err, check.Wrong)
 }
 
+// receipt verifies the receipt of an erasure, if it is one.
+func (c *fileCheck) receipt(place string, raw []byte) bool {
+	var r sync.SignedReceipt
+	if json.Unmarshal(raw, &r) != nil || r.JWS == "" || len(r.Receipt) == 0 {
+		return false
+	}
+	c.Receipts++
+	doc, err := sign.VerifyDocument(c.keys, people.CIS, sync.ReceiptTyp, r.JWS, c.policy)
+	if err == nil {
+		signed := jsontext.Value(doc)
+		if signed.Canonicalize() != nil || r.Receipt.Canonicalize() != nil || string(signed) != string(r.Receipt) {
+			err = errors.New("the receipt is not the one that was signed")
+		}
+	}
+	if err != nil {
+		c.Wrong = append(c.Wrong, finding{Place: place, Wrong: "receipt: " + err.Error()})
+	} else {
+		c.Signatures++
+	}
+	return true
+}
+
 // profile verifies one profile.
 func (c *fileCheck) profile(place string, raw []byte) {
+	if c.receipt(place, raw) {
+		return
+	}
 	c.Profiles++
 	var id people.ID
 	wrong := func(path people.Path, why string) {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"example.org/cis/pipelines/failpoint"
 	"example.org/cis/sinks"
 	"example.org/cis/transforms/correlate"
 	"example.org/cis/transforms/people"
@@ -72,7 +71,6 @@ func (e Erasure) Run(ctx context.Context, b sinks.Blobs, done func(name string, 
 			err = c.list(ctx, name)
 		case !used: // left by a run that died, or by compaction
 			if err = b.Delete(ctx, name); err == nil {
-				failpoint.Hit("blob.deleted")
 				err = done(name, true)
 			}
 		}
@@ -278,11 +276,6 @@ func (c *cleaning) blank(ctx context.Context, name string, live []span) error {
 	if err := w.Commit(); err != nil {
 		return fmt.Errorf("snapshots: commit %s: %w", name, err)
 	}
-	return c.replaced(name)
-}
-
-func (c *cleaning) replaced(name string) error {
-	failpoint.Hit("erase.blob")
 	return c.done(name, false)
 }
 
@@ -342,5 +335,5 @@ func (c *cleaning) list(ctx context.Context, name string) error {
 	if err := WriteJSON(ctx, c.blobs, name, l); err != nil {
 		return err
 	}
-	return c.replaced(name)
+	return c.done(name, false)
 }

@@ -10,6 +10,9 @@
 //	snapshots/RUN/lists.json      cases, rejections, upcoming absences
 //	snapshots/RUN/manifest.json
 //
+// Nobody changes a blob, with one exception: an [Erasure] puts zeros in place of
+// what somebody who was erased left in it.
+//
 // A run in which nothing changed writes lists and a manifest that names the
 // earlier blobs. The ledger document snapshot/head names the current run.
 package snapshots

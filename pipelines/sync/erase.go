@@ -491,8 +491,10 @@ func (e *eraser) vault(ctx context.Context) error {
 func (e *eraser) did(ctx context.Context) func(string, bool) error {
 	return func(_ string, deleted bool) error {
 		if deleted {
+			failpoint.Hit("blob.deleted")
 			e.doc.Receipt.Stores.BlobsDeleted++
 		} else {
+			failpoint.Hit("erase.blob")
 			e.doc.Receipt.Stores.BlobsRewritten++
 		}
 		return e.save(ctx)
@@ -512,7 +514,6 @@ func (e *eraser) leftovers(ctx context.Context) error {
 			if err := e.blobs.Delete(ctx, name); err != nil {
 				return fmt.Errorf("sync: delete %s: %w", name, err)
 			}
-			failpoint.Hit("blob.deleted")
 			if err := e.did(ctx)(name, true); err != nil {
 				return err
 			}

@@ -1,12 +1,14 @@
 package sync_test
 
 import (
-	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
+	"maps"
+	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,13 +16,16 @@ import (
 	"testing"
 	"time"
 
+	firestoreclient "cloud.google.com/go/firestore"
 	"github.com/go-json-experiment/json"
-	"github.com/klauspost/compress/zstd"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"example.org/cis/pipelines/snapshots"
 	"example.org/cis/pipelines/sync"
 	"example.org/cis/pipelines/sync/synctest"
 	"example.org/cis/sinks"
+	"example.org/cis/sinks/firestore"
 	"example.org/cis/transforms/normalize"
 	"example.org/cis/transforms/people"
 	"example.org/cis/transforms/sign"
@@ -30,9 +35,12 @@ import (
 // Ada holds a word that is nowhere else; those of a kind that has to be short
 // are words themselves. Bob is there to see that nothing of his goes.
 type canary struct {
-	w    *synctest.World
-	id   people.ID
-	long string // does not compress
+	w *synctest.World
+	// other is the vault, if it is not the world's own; client looks into it.
+	other  sinks.Store
+	client *firestoreclient.Client
+	id     people.ID
+	long   string // does not compress
 }
 
 const (
@@ -47,7 +55,7 @@ func newCanary(t *testing.T) *canary {
 	for _, file := range []string{synctest.AccountsFile, synctest.DirectoryFile, synctest.GitHubFile} {
 		w.AddSource(file)
 	}
-	random := rand.New(rand.NewPCG(1, 2))
+	random := mathrand.New(mathrand.NewPCG(1, 2))
 	noise := make([]byte, 11<<10) // several pages of SQLite, and nearly all that a value may have
 	for i := range noise {
 		noise[i] = byte(random.Uint32())
@@ -124,7 +132,7 @@ func (c *canary) live(t *testing.T) (last int) {
 	if c.id, _, err = normalize.ID(synctest.Salt, "ad|Mozilla-LDAP|zadaone"); err != nil {
 		t.Fatal(err)
 	}
-	if err := sync.Decide(ctx, c.w.Store(t), sync.Link{Publisher: people.HRIS, Record: "ZADA-E77", Person: c.id, By: "bob", Reason: "Zadareason", At: day(1)}); err != nil {
+	if err := sync.Decide(ctx, c.store(t), sync.Link{Publisher: people.HRIS, Record: "ZADA-E77", Person: c.id, By: "bob", Reason: "Zadareason", At: day(1)}); err != nil {
 		t.Fatal(err)
 	}
 	c.write(t, 2, "zadaone", everywhere...)
@@ -155,7 +163,7 @@ func (c *canary) scan(t *testing.T) map[string][]string {
 			return err
 		}
 		name := strings.TrimPrefix(path, c.w.Dir+"/")
-		for _, word := range wordsIn(body, c.words()) {
+		for _, word := range synctest.Holding(body, c.words()) {
 			found[word] = append(found[word], name)
 		}
 		return nil
@@ -163,59 +171,14 @@ func (c *canary) scan(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return found
-}
-
-// wordsIn returns which words are in the bytes, as they are, in base64 as a JWS
-// has them, or compressed.
-func wordsIn(body []byte, words []string) (found []string) {
-	plain := [][]byte{body}
-	for _, magic := range [][]byte{{0x28, 0xb5, 0x2f, 0xfd}} {
-		for at := 0; ; {
-			i := bytes.Index(body[at:], magic)
-			if i < 0 {
-				break
+	if c.client != nil {
+		c.documents(t, func(path string, body []byte) {
+			for _, word := range synctest.Holding(body, c.words()) {
+				found[word] = append(found[word], path)
 			}
-			at += i
-			if text := inflate(body[at:]); len(text) > 0 {
-				plain = append(plain, text)
-			}
-			at += len(magic)
-		}
-	}
-	for _, word := range words {
-		if slices.ContainsFunc(plain, func(b []byte) bool { return holds(b, word) }) {
-			found = append(found, word)
-		}
+		})
 	}
 	return found
-}
-
-// holds looks for a word in all three ways in which base64 can have it.
-func holds(b []byte, word string) bool {
-	if bytes.Contains(b, []byte(word)) {
-		return true
-	}
-	for shift := range 3 {
-		coded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + word))
-		coded = coded[(shift*8+5)/6 : len(coded)-1-len(word)%2]
-		if bytes.Contains(b, []byte(coded)) || bytes.Contains(b, []byte(strings.NewReplacer("+", "-", "/", "_").Replace(coded))) {
-			return true
-		}
-	}
-	return false
-}
-
-// inflate returns what of a frame can be had, however it ends.
-func inflate(b []byte) []byte {
-	r, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
-	if err != nil {
-		return nil
-	}
-	defer r.Close()
-	var out bytes.Buffer
-	_, _ = out.ReadFrom(r)
-	return out.Bytes()
 }
 
 func (c *canary) order() sync.Order {
@@ -233,15 +196,103 @@ func (c *canary) erase(t *testing.T, at time.Time, change func(*sync.Order)) (sy
 	return sync.Erase(t.Context(), c.w.Job, c.w.Options, o)
 }
 
+// store is the vault.
+func (c *canary) store(t *testing.T) sinks.Store {
+	t.Helper()
+	if c.other != nil {
+		return c.other
+	}
+	return c.w.Store(t)
+}
+
+// open is a store that steps close in name only.
+type open struct{ sinks.Store }
+
+func (open) Close() error { return nil }
+
+// onFirestore puts the vault into the emulator.
+func (c *canary) onFirestore(t *testing.T) {
+	t.Helper()
+	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
+		t.Skip("FIRESTORE_EMULATOR_HOST names no emulator")
+	}
+	project := strings.ToLower("erase-" + rand.Text()[:20])
+	s, err := firestore.Open(t.Context(), project, firestore.Options{Now: c.w.Now, Unramped: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if c.client, err = firestoreclient.NewClient(t.Context(), project); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.client.Close() })
+	c.other = s
+	c.w.WrapStore = func(sinks.Store) sinks.Store { return open{s} }
+}
+
+// documents calls yield with all that every document of the database holds.
+func (c *canary) documents(t *testing.T, yield func(path string, body []byte)) {
+	t.Helper()
+	var collections func(it *firestoreclient.CollectionIterator)
+	collections = func(it *firestoreclient.CollectionIterator) {
+		list, err := it.GetAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, collection := range list {
+			refs, err := collection.DocumentRefs(t.Context()).GetAll() // those too that only have collections
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, ref := range refs {
+				_, path, _ := strings.Cut(ref.Path, "/documents/")
+				doc, err := ref.Get(t.Context())
+				if err != nil && status.Code(err) != codes.NotFound {
+					t.Fatal(err)
+				}
+				yield(path, []byte(path))
+				for _, v := range doc.Data() {
+					yield(path, bytesOf(v))
+				}
+				collections(ref.Collections(t.Context()))
+			}
+		}
+	}
+	collections(c.client.Collections(t.Context()))
+}
+
+// bytesOf is all text and bytes in a value of Firestore's.
+func bytesOf(v any) []byte {
+	switch v := v.(type) {
+	case []byte:
+		return v
+	case string:
+		return []byte(v)
+	case []any:
+		var all []byte
+		for _, x := range v {
+			all = append(append(all, bytesOf(x)...), 0)
+		}
+		return all
+	case map[string]any:
+		var all []byte
+		for k, x := range v {
+			all = append(append(append(all, k...), bytesOf(x)...), 0)
+		}
+		return all
+	}
+	return []byte(fmt.Sprint(v))
+}
+
 // delivered has the subscriber take all notifications.
 func (c *canary) delivered(t *testing.T) {
 	t.Helper()
-	rows, err := c.w.Store(t).Outbox(t.Context(), synctest.Subscriber, 1000)
+	rows, err := c.store(t).Outbox(t.Context(), synctest.Subscriber, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range rows {
-		if _, err := c.w.Store(t).Delivered(t.Context(), r); err != nil {
+		if _, err := c.store(t).Delivered(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -284,7 +335,15 @@ func (c *canary) bodies(t *testing.T) map[string]string {
 // TestErase has everything that can be known of somebody written down
 // everywhere, erases them, and looks whether anything of it is anywhere.
 func TestErase(t *testing.T) {
-	c := newCanary(t)
+	t.Run("sqlite", func(t *testing.T) { testErase(t, newCanary(t)) })
+	t.Run("firestore", func(t *testing.T) {
+		c := newCanary(t)
+		c.onFirestore(t)
+		testErase(t, c)
+	})
+}
+
+func testErase(t *testing.T, c *canary) {
 	last := c.live(t)
 	c.delivered(t)
 	before := c.bodies(t)
@@ -294,12 +353,21 @@ func TestErase(t *testing.T) {
 			t.Errorf("before the erasure %.20q is nowhere", word)
 		}
 	}
+	where := []string{"vault.db"}
+	if c.client != nil {
+		where = []string{"people/", "observations/", "ledger/"}
+	}
+	for _, place := range append(where, "blobs/snapshots/") { // each kind of place
+		if !slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(found))...), func(p string) bool { return strings.HasPrefix(p, place) }) {
+			t.Errorf("before the erasure nothing is found in %s", place)
+		}
+	}
 	done, err := c.erase(t, day(last).Add(time.Hour), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.delivered(t) // the last notification names them
-	if _, err := c.w.Store(t).Erase(t.Context(), sinks.Fence{}, c.id, ""); err != nil {
+	if _, err := c.store(t).Erase(t.Context(), sinks.Fence{}, c.id, ""); err != nil {
 		t.Fatal(err)
 	}
 	for word, places := range c.scan(t) {
@@ -361,11 +429,11 @@ func TestErase(t *testing.T) {
 	// Hired again, they are somebody new whose revisions go on.
 	c.write(t, last+2, "zadaone", everywhere...)
 	must(t, c.w, day(last+2))
-	p, err := c.w.Store(t).Person(t.Context(), c.id)
+	p, err := c.store(t).Person(t.Context(), c.id)
 	if err != nil || p.Revision != r.Revision+1 {
 		t.Fatalf("they came back with revision %d after %d: %v", p.Revision, r.Revision, err)
 	}
-	history, err := c.w.Store(t).History(t.Context(), c.id, 0)
+	history, err := c.store(t).History(t.Context(), c.id, 0)
 	if err != nil || len(history) != 1 {
 		t.Errorf("they came back with %d revisions: %v", len(history), err)
 	}
@@ -386,13 +454,13 @@ func TestErase(t *testing.T) {
 		t.Fatalf("forced: %v", err)
 	}
 	c.delivered(t)
-	if _, err := c.w.Store(t).Erase(t.Context(), sinks.Fence{}, c.id, ""); err != nil {
+	if _, err := c.store(t).Erase(t.Context(), sinks.Fence{}, c.id, ""); err != nil {
 		t.Fatal(err)
 	}
 	for word, places := range c.scan(t) {
 		t.Errorf("after the second erasure %.20q is in %s", word, places)
 	}
-	d, err := c.w.Store(t).Doc(t.Context(), "erasure", c.id.String())
+	d, err := c.store(t).Doc(t.Context(), "erasure", c.id.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -403,7 +471,109 @@ func TestErase(t *testing.T) {
 		t.Errorf("the first receipt is not kept: %v", err)
 	}
 	must(t, c.w, day(last+4)) // and back
-	if p, err = c.w.Store(t).Person(t.Context(), c.id); err != nil || p.Revision != forced.Revision+1 {
+	if p, err = c.store(t).Person(t.Context(), c.id); err != nil || p.Revision != forced.Revision+1 {
 		t.Errorf("they came back with revision %d after %d: %v", p.Revision, forced.Revision, err)
 	}
+}
+
+// A meddler does something behind a run's back, the first time it commits.
+type meddler struct {
+	sinks.Store
+	meddle *func(sinks.Store, []sinks.Commit)
+}
+
+func (m meddler) Commit(ctx context.Context, f sinks.Fence, commits []sinks.Commit) ([]error, error) {
+	if do := *m.meddle; do != nil {
+		*m.meddle = nil
+		do(m.Store, commits)
+	}
+	return m.Store.Commit(ctx, f, commits)
+}
+
+// TestErasedMeanwhile erases somebody between a run's plan and its writes, which
+// no door does that takes the lease: what the plan has of them was said before.
+func TestErasedMeanwhile(t *testing.T) {
+	c := newCanary(t)
+	ctx := t.Context()
+	c.write(t, 0, "zadaone")
+	must(t, c.w, day(0), synctest.FirstLoad)
+	var err error
+	if c.id, _, err = normalize.ID(synctest.Salt, "ad|Mozilla-LDAP|zadaone"); err != nil {
+		t.Fatal(err)
+	}
+	var meddle func(sinks.Store, []sinks.Commit)
+	c.w.WrapStore = func(s sinks.Store) sinks.Store { return meddler{s, &meddle} }
+	erase := func(s sinks.Store) {
+		c.w.At(c.w.Now().Add(time.Minute))
+		if _, err := s.Erase(ctx, sinks.Fence{}, c.id, "ad|Mozilla-LDAP|zadaone"); err != nil {
+			t.Error(err)
+		}
+	}
+	gone := func(revision int64) {
+		t.Helper()
+		if s, err := c.w.Store(t).Person(ctx, c.id); !errors.Is(err, sinks.ErrNotFound) || s.Revision != revision {
+			t.Errorf("after the run they are at %d, want the tombstone's %d: %v", s.Revision, revision, err)
+		}
+	}
+	back := func(n int, revision int64) {
+		t.Helper()
+		must(t, c.w, day(n))
+		if s, err := c.w.Store(t).Person(ctx, c.id); err != nil || s.Revision != revision {
+			t.Errorf("the source has them, and they are at %d, want %d: %v", s.Revision, revision, err)
+		}
+		if rec := must(t, c.w, day(n).Add(time.Hour)); rec.Writes != 0 || rec.People != 2 {
+			t.Errorf("and then %d are written, of %d", rec.Writes, rec.People)
+		}
+	}
+
+	// Somebody new, whom a login made and who was erased.
+	c.write(t, 1, "zadaone", everywhere...)
+	meddle = func(s sinks.Store, commits []sinks.Commit) {
+		i := slices.IndexFunc(commits, func(k sinks.Commit) bool { return k.ID == c.id })
+		if results, err := s.Commit(ctx, sinks.Fence{}, commits[i:i+1]); err != nil || results[0] != nil {
+			t.Errorf("%v %v", results, err)
+		}
+		erase(s)
+	}
+	must(t, c.w, day(1))
+	gone(2)
+	back(2, 3)
+
+	// Somebody who was to change.
+	c.write(t, 3, "zadaone", everywhere...)
+	meddle = func(s sinks.Store, _ []sinks.Commit) { erase(s) }
+	must(t, c.w, day(3))
+	gone(4)
+	back(4, 5)
+
+	// Somebody who was to come back over their tombstone, and is erased again.
+	erase(c.w.Store(t))
+	meddle = func(s sinks.Store, commits []sinks.Commit) {
+		i := slices.IndexFunc(commits, func(k sinks.Commit) bool { return k.ID == c.id })
+		if commits[i].Expect != 6 {
+			t.Errorf("they come back over revision %d", commits[i].Expect)
+		}
+		if results, err := s.Commit(ctx, sinks.Fence{}, commits[i:i+1]); err != nil || results[0] != nil {
+			t.Errorf("%v %v", results, err)
+		}
+		erase(s)
+	}
+	must(t, c.w, day(5))
+	gone(8)
+	back(6, 9)
+	// Of an empty vault nobody asks who was there before.
+	all, err := synctest.People(ctx, c.w.Store(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.w.At(day(7))
+	for _, p := range all {
+		if _, err := c.w.Store(t).Erase(ctx, sinks.Fence{}, p.ID, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rec := must(t, c.w, day(8), synctest.FirstLoad); rec.People != 2 {
+		t.Errorf("%d came back of 2", rec.People)
+	}
+	back(9, 11)
 }

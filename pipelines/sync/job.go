@@ -20,6 +20,10 @@
 // replaced whole, and a commit that was made is recognised by its revision
 // and run.
 //
+// An erasure ([Erase]) takes the lease, finishes what a dead run left and takes
+// a person out of everything. The next run begins by asking who was erased, and
+// what the base snapshot has of them is as if it were not there.
+//
 // A run takes the lease, is recorded first and finished last. A run that died
 // before its plan was sealed is abandoned; one that died after it is finished
 // by the next, under its own clock, so that the outcome is the same to the
