@@ -132,8 +132,8 @@ func (k *Keys) UserID() string {
 //
 // Revision is Expect+1 if the profile changes (then Profile and History are
 // set, and Keys say all that there is) and equal to Expect if only the
-// observations do (then Profile is nil, and nothing but Observations, Records
-// and MovedAt is touched). Expect 0 creates, and so does the revision of the
+// observations do (then Profile is nil, and nothing but Observations, Records,
+// Lookups and MovedAt is touched). Expect 0 creates, and so does the revision of the
 // [Tombstone] of somebody who was erased. The stored revision must be Expect,
 // else ErrConflict; so a commit of a new revision that is repeated has no
 // second effect.
@@ -145,8 +145,8 @@ type Commit struct {
 	// empty if there are none.
 	Observations []byte
 	// Keys are all that leads to the person after the commit: what is not
-	// listed is given up. A commit of observations only says its Records, and
-	// leaves the others.
+	// listed is given up. A commit of observations only says its Records and
+	// Lookups, which the observations may change, and leaves the others.
 	Keys
 	// History is the packed history document of this revision.
 	History []byte
@@ -278,6 +278,10 @@ type Keeper interface {
 	// revision. Restoring again changes nothing; ErrConflict if the person is
 	// there, or not there, or the revision is not below theirs.
 	Restore(ctx context.Context, fence Fence, tombstones []Tombstone, histories []History) error
+	// RestoreOutbox writes outbox rows as they are, over those that are there of
+	// the same subscriber, person and operation; whether the subscriber is on the
+	// list, or the person there, does not matter.
+	RestoreOutbox(ctx context.Context, fence Fence, rows []OutboxRow) error
 	// Audit reads all of the vault and yields what is wrong with what leads to
 	// people, or hangs from them: want says what leads to somebody. An error of
 	// want or yield ends it and is returned as it is. What is written meanwhile

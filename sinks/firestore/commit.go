@@ -224,7 +224,7 @@ func (t *tx) put(was *personDoc, c *sinks.Commit, token []byte) error {
 		is.Profile = c.Profile
 		is.setKeys(&keys)
 	} else {
-		is.Records = claimNames(c.Records)
+		is.Records, is.Lookups = claimNames(c.Records), hashes(c.Lookups)
 		keys.Unique = nil
 	}
 	if err := t.set(s.personRef(c.ID), &is); err != nil {

@@ -80,3 +80,26 @@ func (s *Store) Delivered(ctx context.Context, delivered sinks.OutboxRow) (remov
 	}
 	return removed, nil
 }
+
+// RestoreOutbox writes many rows a transaction.
+func (s *Store) RestoreOutbox(ctx context.Context, fence sinks.Fence, rows []sinks.OutboxRow) error {
+	for first := true; first || len(rows) > 0; first = false {
+		part := rows[:min(len(rows), maxLoadWrites)]
+		rows = rows[len(part):]
+		err := s.transact(ctx, len(part), func(t *tx) error {
+			docs, err := t.all(s.fenceRefs(fence))
+			if err == nil {
+				err = checkFence(fence, docs)
+			}
+			for i := 0; err == nil && i < len(part); i++ {
+				r := &part[i]
+				err = t.set(s.rowRef(r.Subscriber, r.ID, r.Operation), &rowDoc{r.ID[:], r.Operation, []byte(r.UserID), []byte(r.Former), r.Revision})
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("firestore: restore the outbox: %w", err)
+		}
+	}
+	return nil
+}

@@ -114,7 +114,7 @@ func next(n int, expect int64) sinks.Commit {
 
 // observed returns a commit of the n-th person's observations only.
 func observed(n int, revision int64, what string) sinks.Commit {
-	return sinks.Commit{ID: id(n), Expect: revision, Revision: revision, Observations: packed(what, id(n), revision), Keys: sinks.Keys{Records: next(n, 0).Records}}
+	return sinks.Commit{ID: id(n), Expect: revision, Revision: revision, Observations: packed(what, id(n), revision), Keys: sinks.Keys{Records: next(n, 0).Records, Lookups: next(n, 0).Lookups}}
 }
 
 // commit commits and returns the results, one a commit.

@@ -49,6 +49,7 @@ func Vault(t *testing.T, open OpenStore) {
 		{"Load fills an empty vault and can be repeated", load},
 		{"Load is refused where others are", loadRefused},
 		{"LoadPart looks at its part alone", loadParts},
+		{"RestoreOutbox writes rows as they are", restoreOutbox},
 		{"a cancelled context ends it", cancelled},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(set(t, open)) })
@@ -352,21 +353,23 @@ func observationsOnly(b *bench) {
 	b.must(created)
 	b.clock.advance(time.Hour)
 	seen := observed(1, 1, "seen")
-	seen.Records = []people.Key{key("record:github", "5")}
+	seen.Records, seen.Lookups = []people.Key{key("record:github", "5")}, []people.Key{key(people.ByEmail, "other@example.com")}
 	b.must(seen)
 	want := created
-	want.Observations, want.Records = seen.Observations, seen.Records
+	want.Observations, want.Records, want.Lookups = seen.Observations, seen.Records, seen.Lookups
 	b.holds(want)
 	b.leads(created.Records[0])
+	b.leads(created.Lookups[0])
 	if got := b.stored(id(1)).MovedAt; !got.Equal(b.clock.Now()) {
 		b.Errorf("moved at %v, want %v", got, b.clock.Now())
 	}
 	// What only a profile brings is not looked at.
-	seen.Records, seen.Notify, seen.Unique, seen.Lookups = nil, "update", []people.Key{}, []people.Key{}
+	seen.Records, seen.Notify, seen.Unique, seen.Lookups = nil, "update", []people.Key{}, nil
 	seen.Observations = nil
 	b.must(seen)
-	want.Observations, want.Records = nil, nil
+	want.Observations, want.Records, want.Lookups = nil, nil, nil
 	b.holds(want)
+	b.leads(key(people.ByEmail, "other@example.com"))
 	if got := b.revisions(id(1), 0); !slices.Equal(got, []int64{1}) {
 		b.Errorf("history %v, want 1", got)
 	}
@@ -860,6 +863,40 @@ func load(b *bench) {
 		b.Errorf("a load wrote %d outbox rows", len(got))
 	}
 	b.must(next(0, 1), next(n, 0))
+}
+
+func restoreOutbox(b *bench) {
+	b.subscribe("wiki")
+	b.must(notifying(next(1, 0), "create"))
+	rows := []sinks.OutboxRow{
+		{Subscriber: "wiki", ID: id(1), Operation: "create", UserID: "another", Revision: 7},
+		{Subscriber: "wiki", ID: id(2), Operation: sinks.NotifyDelete, UserID: "gone", Former: "a\nb", Revision: 3}, // nobody is there
+		{Subscriber: "phonebook", ID: id(1), Operation: "update", UserID: "one", Revision: 2},                       // not on the list
+	}
+	for range 2 {
+		if err := b.RestoreOutbox(b.ctx, b.fence, rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+	wiki := slices.Clone(rows[:2])
+	slices.SortFunc(wiki, func(x, y sinks.OutboxRow) int { return slices.Compare(x.ID[:], y.ID[:]) })
+	if got := b.outbox("wiki"); !slices.Equal(got, wiki) {
+		b.Errorf("rows %v, want %v", got, wiki)
+	}
+	if got := b.outbox("phonebook"); !slices.Equal(got, rows[2:]) {
+		b.Errorf("rows %v, want %v", got, rows[2:])
+	}
+	if err := b.RestoreOutbox(b.ctx, b.fence, nil); err != nil {
+		b.Error(err)
+	}
+	lost, err := b.Acquire(b.ctx, "a lease", "one", time.Minute)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := b.Acquire(b.ctx, "a lease", "one", time.Minute); err != nil {
+		b.Fatal(err)
+	}
+	wantError(b.T, b.RestoreOutbox(b.ctx, lost, rows[:1]), sinks.ErrFenced)
 }
 
 func loadParts(b *bench) {

@@ -152,6 +152,13 @@ func (b batch) commit(ctx context.Context, c *sinks.Commit) (refused, err error)
 	if err := b.claim(c.ID, c.Records); err != nil {
 		return nil, err
 	}
+	added, err := b.replaceLookups(c.ID, c.Lookups)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.lookup(c.ID, added); err != nil {
+		return nil, err
+	}
 	return nil, b.exec(`UPDATE person SET moved_at = ?, observations = ? WHERE id = ?`, b.movedAt, optional(c.Observations), c.ID[:])
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"example.org/cis/sinks"
 	"example.org/cis/transforms/people"
@@ -62,4 +63,28 @@ func (s *Store) Delivered(ctx context.Context, row sinks.OutboxRow) (bool, error
 		return false, fmt.Errorf("sqlite: delivered: %w", err)
 	}
 	return true, nil
+}
+
+// RestoreOutbox writes as many rows a transaction as the lock's sharing allows.
+func (s *Store) RestoreOutbox(ctx context.Context, fence sinks.Fence, rows []sinks.OutboxRow) error {
+	for done := 0; ; {
+		err := s.writes.do(ctx, func(t tx) error {
+			if _, err := s.batch(t, fence); err != nil {
+				return err
+			}
+			for begun := time.Now(); done < len(rows) && time.Since(begun) < slice; done++ {
+				r := rows[done]
+				if err := errors.Join(ctx.Err(), t.exec(`INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?)`, r.Subscriber, r.ID[:], r.Operation, r.UserID, r.Former, r.Revision)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("sqlite: restore the outbox: %w", err)
+		}
+		if done == len(rows) {
+			return nil
+		}
+	}
 }
