@@ -20,6 +20,7 @@ func Names() []string {
 		"apply.commit", "apply.committed", "apply.part",
 		"snapshot.tables", "snapshot.manifest", "snapshot.head", "run.ended", "run.finished", "blob.deleted",
 		"refresh.commit", "refresh.committed", // of a refresh, which is no run
+		"copy.marked", "copy.loaded", "copy.part", "copy.tombstones", "copy.document", "copy.equal", // of a copy of a vault
 	}
 }
 

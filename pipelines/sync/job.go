@@ -161,9 +161,18 @@ func (e *env) world(ctx context.Context) (*snapshots.World, error) {
 // vault without one was never written: a dry run against it uses a key of its
 // own, since there is nothing yet to compare with.
 func vaultKey(ctx context.Context, l sinks.Ledger, run string) ([]byte, error) {
-	d, err := l.Doc(ctx, "vault", "key")
+	key, err := VaultKey(ctx, l)
+	if err == nil && key == nil {
+		key = []byte("dry run " + run)
+	}
+	return key, err
+}
+
+// VaultKey reads the key of a vault's hashes, nil if no run has written it.
+func VaultKey(ctx context.Context, l sinks.Ledger) ([]byte, error) {
+	d, err := l.Doc(ctx, kindVault, "key")
 	if errors.Is(err, sinks.ErrNotFound) {
-		return []byte("dry run " + run), nil
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sync: read the vault's key: %w", err)
@@ -173,7 +182,7 @@ func vaultKey(ctx context.Context, l sinks.Ledger, run string) ([]byte, error) {
 
 // Hasher makes the keyed hashes of a vault that a run has written.
 func Hasher(ctx context.Context, l sinks.Ledger) (*snapshot.Hasher, error) {
-	d, err := l.Doc(ctx, "vault", "key")
+	d, err := l.Doc(ctx, kindVault, "key")
 	if err != nil {
 		return nil, fmt.Errorf("sync: read the vault's key: %w", err)
 	}
@@ -182,18 +191,14 @@ func Hasher(ctx context.Context, l sinks.Ledger) (*snapshot.Hasher, error) {
 
 // makeVaultKey makes the key of a new vault; another process may win.
 func makeVaultKey(ctx context.Context, l sinks.Ledger, random func([]byte) error) error {
-	_, err := l.Doc(ctx, "vault", "key")
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, sinks.ErrNotFound) {
-		return fmt.Errorf("sync: read the vault's key: %w", err)
+	if key, err := VaultKey(ctx, l); err != nil || key != nil {
+		return err
 	}
 	key := make([]byte, 32)
 	if err := random(key); err != nil {
 		return fmt.Errorf("sync: make the vault's key: %w", err)
 	}
-	if _, err := l.Put(ctx, sinks.Doc{Kind: "vault", Key: "key", Body: key}); err != nil && !errors.Is(err, sinks.ErrConflict) {
+	if _, err := l.Put(ctx, sinks.Doc{Kind: kindVault, Key: "key", Body: key}); err != nil && !errors.Is(err, sinks.ErrConflict) {
 		return fmt.Errorf("sync: write the vault's key: %w", err)
 	}
 	return nil

@@ -29,6 +29,13 @@ func HoldLease(ctx context.Context, l sinks.Ledger, o Options) (held context.Con
 		return ctx, f, nil, err
 	}
 	held, end = h.beat(ctx, f)
+	if !o.Copying {
+		// Asked under the lease, which whoever copies has as well.
+		if err := refuseCopy(ctx, l); err != nil {
+			end()
+			return ctx, f, nil, err
+		}
+	}
 	return held, f, end, nil
 }
 
@@ -74,7 +81,7 @@ func (h holding) acquire(ctx context.Context) (f sinks.Fence, err error) {
 }
 
 // note says that this process has the lease or waits for it.
-func (h holding) note() sinks.Doc { return sinks.Doc{Kind: "holder", Key: h.Holder} }
+func (h holding) note() sinks.Doc { return sinks.Doc{Kind: kindHolder, Key: h.Holder} }
 
 // leave takes the note of this process back. One that stays does no harm:
 // whoever finds the process dead removes it.
@@ -86,7 +93,7 @@ func (h holding) leave(ctx context.Context) {
 
 // dismiss frees the lease of holders that are dead.
 func (h holding) dismiss(ctx context.Context) error {
-	notes, err := h.ledger.Docs(ctx, "holder", "", 1000)
+	notes, err := h.ledger.Docs(ctx, kindHolder, "", 1000)
 	if err != nil {
 		return fmt.Errorf("sync: who has the lease: %w", err)
 	}

@@ -33,7 +33,7 @@ func linkKey(p people.Publisher, record string) string { return string(p) + "/" 
 // recorded once.
 func Decide(ctx context.Context, l sinks.Ledger, d Link) error {
 	for {
-		doc, err := l.Doc(ctx, "link", linkKey(d.Publisher, d.Record))
+		doc, err := l.Doc(ctx, kindLink, linkKey(d.Publisher, d.Record))
 		if err != nil && !errors.Is(err, sinks.ErrNotFound) {
 			return fmt.Errorf("sync: read the link: %w", err)
 		}
@@ -53,7 +53,7 @@ func Decide(ctx context.Context, l sinks.Ledger, d Link) error {
 		if err != nil {
 			return fmt.Errorf("sync: link: %w", err)
 		}
-		_, err = l.Put(ctx, sinks.Doc{Kind: "link", Key: linkKey(d.Publisher, d.Record), Version: doc.Version, Body: body})
+		_, err = l.Put(ctx, sinks.Doc{Kind: kindLink, Key: linkKey(d.Publisher, d.Record), Version: doc.Version, Body: body})
 		if errors.Is(err, sinks.ErrConflict) {
 			continue
 		}
@@ -67,7 +67,7 @@ func Decide(ctx context.Context, l sinks.Ledger, d Link) error {
 // Links lists all decisions, by publisher and record.
 func Links(ctx context.Context, l sinks.Ledger) (links []Link, err error) {
 	for after := ""; ; {
-		docs, err := l.Docs(ctx, "link", after, 500)
+		docs, err := l.Docs(ctx, kindLink, after, 500)
 		if err != nil {
 			return nil, fmt.Errorf("sync: read links: %w", err)
 		}

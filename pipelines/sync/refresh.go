@@ -90,6 +90,9 @@ func Refresh(ctx context.Context, j Job, o Options, who people.ID, userID string
 	if head, err := Head(ctx, e.store); err != nil || head == "" {
 		return out, errors.Join(err, ErrNotLoaded)
 	}
+	if err := refuseCopy(ctx, e.store); err != nil {
+		return out, err
+	}
 	signers, err := spec.Current().Signers(ctx, j.Keys)
 	if err != nil {
 		return out, err

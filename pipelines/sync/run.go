@@ -105,6 +105,8 @@ type Options struct {
 	// how many people it has done; total is -1 where that is not known.
 	Progress func(what string, done, total int64)
 	Log      *slog.Logger
+	// Copying is of whoever fills the vault from another one: see [CopyMark].
+	Copying bool
 }
 
 // Run carries out one sync: it finishes what a dead run left, then extracts,
@@ -392,7 +394,7 @@ func (r *runner) watch(ctx context.Context, p *Plan) (stop func()) {
 
 // moveHead makes the run's snapshot the current one.
 func (r *runner) moveHead(ctx context.Context, j Job) error {
-	d, err := r.store.Doc(ctx, "snapshot", "head")
+	d, err := r.store.Doc(ctx, kindSnapshot, "head")
 	if err != nil && !errors.Is(err, sinks.ErrNotFound) {
 		return fmt.Errorf("sync: read the head: %w", err)
 	}
@@ -402,7 +404,7 @@ func (r *runner) moveHead(ctx context.Context, j Job) error {
 	if string(d.Body) != j.Base {
 		return fmt.Errorf("sync: the head is no longer %s: %w", j.Base, sinks.ErrFenced)
 	}
-	if _, err := r.store.Put(ctx, sinks.Doc{Kind: "snapshot", Key: "head", Version: d.Version, Body: []byte(j.Run)}); err != nil {
+	if _, err := r.store.Put(ctx, sinks.Doc{Kind: kindSnapshot, Key: "head", Version: d.Version, Body: []byte(j.Run)}); err != nil {
 		return fmt.Errorf("sync: move the head: %w", err)
 	}
 	return nil
@@ -431,7 +433,7 @@ var ErrEarlier = errors.New("this run's time is before the last run's")
 
 // Head returns the run whose snapshot is current, "" if there is none.
 func Head(ctx context.Context, l sinks.Ledger) (string, error) {
-	d, err := l.Doc(ctx, "snapshot", "head")
+	d, err := l.Doc(ctx, kindSnapshot, "head")
 	if errors.Is(err, sinks.ErrNotFound) {
 		return "", nil
 	}
@@ -449,14 +451,14 @@ func (r *runner) put(ctx context.Context, rec Record, version int64) (int64, err
 	if err != nil {
 		return version, fmt.Errorf("sync: record: %w", err)
 	}
-	mark := sinks.Doc{Kind: "unfinished", Key: runKey(rec)}
+	mark := sinks.Doc{Kind: kindUnfinished, Key: runKey(rec)}
 	if version == 0 {
 		if _, err := r.store.Put(ctx, mark); err != nil {
 			return version, fmt.Errorf("sync: mark the run: %w", err)
 		}
 		failpoint.Hit("run.marked")
 	}
-	v, err := r.store.Put(ctx, sinks.Doc{Kind: "run", Key: runKey(rec), Version: version, Body: body})
+	v, err := r.store.Put(ctx, sinks.Doc{Kind: kindRun, Key: runKey(rec), Version: version, Body: body})
 	if err != nil {
 		return version, fmt.Errorf("sync: record the run: %w", err)
 	}
@@ -476,12 +478,12 @@ func runKey(rec Record) string { return stamp(rec.Started) + "." + rec.Run }
 // resume finishes the runs whose plan was sealed and abandons the others that
 // never ended.
 func (r *runner) resume(ctx context.Context) (resumed []string, err error) {
-	open, err := r.store.Docs(ctx, "unfinished", "", 1000)
+	open, err := r.store.Docs(ctx, kindUnfinished, "", 1000)
 	if err != nil {
 		return nil, fmt.Errorf("sync: read unfinished runs: %w", err)
 	}
 	for _, mark := range open {
-		doc, err := r.store.Doc(ctx, "run", mark.Key)
+		doc, err := r.store.Doc(ctx, kindRun, mark.Key)
 		if errors.Is(err, sinks.ErrNotFound) { // it died before it was recorded
 			if err := r.store.Remove(ctx, mark); err != nil {
 				return resumed, fmt.Errorf("sync: unmark a run: %w", err)
@@ -532,7 +534,7 @@ func (r *runner) resume(ctx context.Context) (resumed []string, err error) {
 func EachRun(ctx context.Context, l sinks.Ledger, yield func(Record, sinks.Doc) error) error {
 	after := ""
 	for {
-		docs, err := l.Docs(ctx, "run", after, 500)
+		docs, err := l.Docs(ctx, kindRun, after, 500)
 		if err != nil {
 			return fmt.Errorf("sync: read runs: %w", err)
 		}
@@ -579,7 +581,7 @@ func (r *runner) tidy(ctx context.Context, rec Record) error {
 	if err != nil {
 		return err
 	}
-	d, err := r.store.Doc(ctx, "snapshot", "pruned")
+	d, err := r.store.Doc(ctx, kindSnapshot, "pruned")
 	if err != nil && !errors.Is(err, sinks.ErrNotFound) {
 		return fmt.Errorf("sync: read when snapshots were pruned: %w", err)
 	}
@@ -590,7 +592,7 @@ func (r *runner) tidy(ctx context.Context, rec Record) error {
 	if err := snapshots.Prune(ctx, r.blobs, head, r.job.Clock); err != nil {
 		return err
 	}
-	if _, err := r.store.Put(ctx, sinks.Doc{Kind: "snapshot", Key: "pruned", Version: d.Version, Body: []byte(today)}); err != nil {
+	if _, err := r.store.Put(ctx, sinks.Doc{Kind: kindSnapshot, Key: "pruned", Version: d.Version, Body: []byte(today)}); err != nil {
 		return fmt.Errorf("sync: note that snapshots were pruned: %w", err)
 	}
 	return nil
@@ -605,7 +607,7 @@ func (r *runner) sweep(ctx context.Context, prefix string) error {
 	if err != nil {
 		return fmt.Errorf("sync: list %s: %w", prefix, err)
 	}
-	open, err := r.store.Docs(ctx, "unfinished", "", 1000)
+	open, err := r.store.Docs(ctx, kindUnfinished, "", 1000)
 	if err != nil {
 		return fmt.Errorf("sync: read unfinished runs: %w", err)
 	}

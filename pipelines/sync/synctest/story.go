@@ -21,6 +21,7 @@ import (
 	"example.org/cis/connectors/ldap"
 	"example.org/cis/pipelines/snapshots"
 	"example.org/cis/pipelines/sync"
+	"example.org/cis/pipelines/upkeep"
 	"example.org/cis/sinks"
 	"example.org/cis/transforms/guard"
 	"example.org/cis/transforms/people"
@@ -199,6 +200,13 @@ func (s *Story) Run(t testing.TB) (told []byte) {
 		now, err := People(ctx, store)
 		if err != nil {
 			t.Fatal(err)
+		}
+		checked, err := upkeep.Check(ctx, store, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range checked.Problems { // whatever happens, the vault is in order
+			t.Errorf("%s: %s %s", day, p.Person, p.Text())
 		}
 		for _, name := range append(slices.Clone(sourceFiles), "decide", "ask") {
 			for _, f := range s.archive.Files {
