@@ -69,6 +69,7 @@ type commandLine struct {
 	Verify     verifyCommand     `cmd:"" help:"Verify signatures."`
 	Import     importCommand     `cmd:"" help:"Take profiles over."`
 	Dump       dumpCommand       `cmd:"" help:"Write out all profiles."`
+	VaultOf    vaultCommands     `cmd:"" name:"vault" help:"Look after a vault."`
 
 	Init    initCommand    `cmd:"" help:"Write a configuration to start from."`
 	Config  configCommands `cmd:"" help:"Look at the configuration."`

@@ -264,16 +264,22 @@ func resolve(spec, dir string, schemes []string) (string, error) {
 // SetVault puts another vault in the place of the configured one, with paths
 // relative to the current folder, as everything on a command line is.
 func (c *Config) SetVault(spec string, table Table) error {
-	dir, err := os.Getwd()
-	if err != nil {
-		return fmt.Errorf("config: find the current folder: %w", err)
-	}
-	abs, err := resolve(spec, dir, table.Vaults)
+	abs, err := ResolveVault(spec, table)
 	if err != nil {
 		return fmt.Errorf("--vault: %w", err)
 	}
 	c.Vault = abs
 	return nil
+}
+
+// ResolveVault checks the spec of a vault that stands on a command line, and
+// makes its path absolute.
+func ResolveVault(spec string, table Table) (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("config: find the current folder: %w", err)
+	}
+	return resolve(spec, dir, table.Vaults)
 }
 
 func within(dir, path string) string {
