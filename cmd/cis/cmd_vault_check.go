@@ -42,8 +42,8 @@ type checkedVault struct {
 	People   int64           `json:"people"`
 	Problems []checkedDetail `json:"problems"`
 	// Mended people, and what is wrong after that; only with --fix.
-	Mended *int64           `json:"mended,omitempty"`
-	Left   *[]checkedDetail `json:"left,omitempty"`
+	Mended *int64           `json:"mended,omitzero"`
+	Left   *[]checkedDetail `json:"left,omitzero"`
 }
 
 type checkedDetail struct {

@@ -29,10 +29,14 @@ type Problem struct {
 	Revision  int64         `json:"revision,omitzero"`
 	// Wrong says more than the kind does, where there is more to say.
 	Wrong string `json:"wrong,omitzero"`
+	// blocked is what could be mended, but for another problem of the person.
+	blocked bool
 }
 
 // Mendable reports whether [Fix] can set it right.
-func (p *Problem) Mendable() bool {
+func (p *Problem) Mendable() bool { return !p.blocked && p.mendable() }
+
+func (p *Problem) mendable() bool {
 	switch p.Kind {
 	case sinks.FaultMissing, sinks.FaultExtra, sinks.FaultOrphan:
 		return true
@@ -81,13 +85,16 @@ func (p *Problem) Text() string {
 func (p *Problem) Resolve() string {
 	switch p.Kind {
 	case sinks.FaultTaken:
-		return "see who has it, and correct the source that is wrong"
+		return "see who has it, and correct the source that is wrong; if it is said of them that it is not theirs, --fix does"
 	case sinks.FaultHistory:
 		return "only a backup has it; the profile is as it should be"
 	case FaultSignature:
 		return "see cis explain and cis keys list: a key is not published, or somebody changed the profile"
 	case sinks.FaultDamaged, FaultProfile, FaultObservations:
 		return "only a backup has it"
+	}
+	if p.blocked {
+		return "cis vault check --fix, once what else is wrong with them is right"
 	}
 	return "cis vault check --fix"
 }
@@ -133,7 +140,7 @@ func Check(ctx context.Context, s sinks.Store, verify func(*people.Profile) []si
 		if f.Kind == sinks.FaultDamaged && f.Revision == 0 {
 			unreadable[f.ID] = true
 		}
-		if p.Kind != sinks.FaultTaken && !p.Mendable() || !unreadable[f.ID] {
+		if p.Kind != sinks.FaultTaken && !p.mendable() || !unreadable[f.ID] {
 			r.Problems = append(r.Problems, p)
 		}
 		return ctx.Err()
@@ -143,7 +150,28 @@ func Check(ctx context.Context, s sinks.Store, verify func(*people.Profile) []si
 	}
 	slices.SortStableFunc(r.Problems, func(a, b Problem) int { return bytes.Compare(a.Person[:], b.Person[:]) })
 	r.Problems = slices.Compact(r.Problems)
+	blocking := map[people.ID]bool{}
+	for i := range r.Problems {
+		if p := &r.Problems[i]; p.blocks() {
+			blocking[p.Person] = true
+		}
+	}
+	for i := range r.Problems {
+		p := &r.Problems[i]
+		p.blocked = p.mendable() && blocking[p.Person]
+	}
 	return r, nil
+}
+
+// blocks reports whether nothing that leads to the person can be mended.
+func (p *Problem) blocks() bool {
+	switch p.Kind {
+	case sinks.FaultTaken, FaultProfile, FaultObservations:
+		return true
+	case sinks.FaultDamaged:
+		return p.Revision == 0
+	}
+	return false
 }
 
 // A Repair is one person who is mended: of somebody who is there what leads to
@@ -154,21 +182,15 @@ type Repair struct {
 	keys     sinks.Keys
 }
 
-// Plan says whom it takes to mend the problems, part by part. People about whom
-// there is a problem that would refuse it are left out.
+// Plan says whom it takes to mend the problems, part by part.
 func Plan(ctx context.Context, s sinks.Store, problems []Problem, yield func([]Repair) error) error {
-	refused, ids := map[people.ID]bool{}, []people.ID(nil)
+	var ids []people.ID
 	for i := range problems {
-		p := &problems[i]
-		switch {
-		case p.Kind == sinks.FaultDamaged && p.Revision == 0 || p.Kind == sinks.FaultTaken || p.Kind == FaultProfile || p.Kind == FaultObservations:
-			refused[p.Person] = true
-		case p.Mendable() && !p.Person.IsZero():
+		if p := &problems[i]; p.Mendable() && !p.Person.IsZero() {
 			ids = append(ids, p.Person)
 		}
 	}
-	ids = slices.DeleteFunc(slices.Compact(ids), func(id people.ID) bool { return refused[id] })
-	for part := range slices.Chunk(ids, partSize) {
+	for part := range slices.Chunk(slices.Compact(ids), partSize) {
 		found, err := s.People(ctx, part)
 		if err != nil {
 			return fmt.Errorf("upkeep: read people: %w", err)

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// partSize is how many people are in memory at once.
+	// partSize is how many people are in memory at once, or documents listed.
 	partSize = 500
 	// atOnce is how many histories are read, or parts of them written, at once.
 	atOnce = 16
@@ -45,6 +45,8 @@ type Options struct {
 	// Subscribers are told of changes in the copy, and of what they are still to
 	// be told of. What others were to be told is left behind.
 	Subscribers []string
+	// PartSize is how many people are copied at once, 500 if 0.
+	PartSize int
 	// Progress is told what is being done, and of how many people it is done.
 	Progress func(what string, done, total int64)
 }
@@ -94,6 +96,9 @@ func Copy(ctx context.Context, from, to sinks.Store, o Options) (r Copied, err e
 	if o.Progress == nil {
 		o.Progress = func(string, int64, int64) {}
 	}
+	if o.PartSize == 0 {
+		o.PartSize = partSize
+	}
 	c := &copying{from: from, to: to, fence: fence, o: o}
 	err = c.run(ctx, &r)
 	if cause := context.Cause(ctx); err != nil && errors.Is(err, context.Canceled) && cause != nil {
@@ -117,7 +122,8 @@ func (c *copying) run(ctx context.Context, r *Copied) error {
 	if err != nil || already {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.people, c.catchUp, c.tombstones, c.outbox, c.ledger} {
+	// Whoever is in the copy and nowhere else would refuse the load of their part.
+	for _, step := range []func(context.Context) error{c.eraseAgain, c.people, c.eraseAgain, c.catchUp, c.tombstones, c.outbox, c.ledger} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -233,12 +239,12 @@ func (c *copying) people(ctx context.Context) error {
 	}
 	for c.mark.After != sinks.LastID() {
 		c.o.Progress("copying people", done, c.total)
-		part, err := c.from.List(ctx, c.mark.After, partSize)
+		part, err := c.from.List(ctx, c.mark.After, c.o.PartSize)
 		if err != nil {
 			return fmt.Errorf("upkeep: list people: %w", err)
 		}
 		last := sinks.LastID()
-		if len(part) == partSize {
+		if len(part) == c.o.PartSize {
 			last = part[len(part)-1].ID
 		}
 		if err := c.load(ctx, c.mark.After, last, part); err != nil {
@@ -364,33 +370,31 @@ func parse(p sinks.Stored) (profile *people.Profile, evidence people.Evidence, e
 	return profile, evidence, nil
 }
 
+// eraseAgain erases whoever was erased since the copy began.
+func (c *copying) eraseAgain(ctx context.Context) error {
+	return c.moved(ctx, true, func(erased map[people.ID]int64, _, there []sinks.Stored) error {
+		for _, p := range there {
+			revision, ok := erased[p.ID]
+			if !ok {
+				continue
+			}
+			stone, err := c.to.Erase(ctx, c.fence, p.ID, "")
+			if err == nil && stone.Revision != revision {
+				err = hint(sinks.ErrConflict)
+			}
+			if err != nil {
+				return fmt.Errorf("upkeep: erase %s, who was erased meanwhile: %w", p.ID, err)
+			}
+		}
+		return nil
+	})
+}
+
 // catchUp copies again whoever was written since the copy began: while it was
 // cut off, or by a refresh, which needs no lease.
 func (c *copying) catchUp(ctx context.Context) error {
 	c.o.Progress("looking for changes", 0, -1)
-	erased := map[people.ID]int64{}
-	var moved []people.ID
-	err := c.from.Moved(ctx, c.mark.Begun, func(h sinks.Head) error {
-		if h.Erased {
-			erased[h.ID] = h.Revision
-		}
-		moved = append(moved, h.ID)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("upkeep: who moved: %w", err)
-	}
-	slices.SortFunc(moved, func(a, b people.ID) int { return bytes.Compare(a[:], b[:]) })
-	moved = slices.Compact(moved)
-	for ids := range slices.Chunk(moved, partSize) {
-		now, err := c.from.People(ctx, ids)
-		if err != nil {
-			return fmt.Errorf("upkeep: read people: %w", err)
-		}
-		there, err := c.to.People(ctx, ids)
-		if err != nil {
-			return fmt.Errorf("upkeep: read people: %w", err)
-		}
+	return c.moved(ctx, false, func(_ map[people.ID]int64, now, there []sinks.Stored) error {
 		has := make(map[people.ID]sinks.Stored, len(there))
 		for _, p := range there {
 			has[p.ID] = p
@@ -404,18 +408,40 @@ func (c *copying) catchUp(ctx context.Context) error {
 				return err
 			}
 		}
-		for _, p := range there {
-			revision, ok := erased[p.ID]
-			if !ok {
-				continue
-			}
-			stone, err := c.to.Erase(ctx, c.fence, p.ID, "")
-			if err == nil && stone.Revision != revision {
-				err = hint(sinks.ErrConflict)
-			}
-			if err != nil {
-				return fmt.Errorf("upkeep: erase %s, who was erased meanwhile: %w", p.ID, err)
-			}
+		return nil
+	})
+}
+
+// moved calls yield for whoever was erased since the copy began, or else written,
+// part by part: as they are now, and as they are in the copy. Of the erased it
+// has the revisions of the tombstones.
+func (c *copying) moved(ctx context.Context, erasedOnly bool, yield func(erased map[people.ID]int64, now, there []sinks.Stored) error) error {
+	erased := map[people.ID]int64{}
+	var moved []people.ID
+	err := c.from.Moved(ctx, c.mark.Begun, func(h sinks.Head) error {
+		if h.Erased {
+			erased[h.ID] = h.Revision
+		}
+		if h.Erased == erasedOnly {
+			moved = append(moved, h.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("upkeep: who moved: %w", err)
+	}
+	slices.SortFunc(moved, func(a, b people.ID) int { return bytes.Compare(a[:], b[:]) })
+	for ids := range slices.Chunk(slices.Compact(moved), partSize) {
+		now, err := c.from.People(ctx, ids)
+		if err != nil {
+			return fmt.Errorf("upkeep: read people: %w", err)
+		}
+		there, err := c.to.People(ctx, ids)
+		if err != nil {
+			return fmt.Errorf("upkeep: read people: %w", err)
+		}
+		if err := yield(erased, now, there); err != nil {
+			return err
 		}
 	}
 	return nil
