@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"path/filepath"
 	"testing"
-
-	"example.org/cis/sinks/firestore/emulator"
 )
 
 // TestCrashFirestore lives through days in Firestore in which each run is
@@ -15,17 +13,11 @@ import (
 // same company lives through the same days in SQLite, where nobody is killed:
 // after each day both have the same people.
 func TestCrashFirestore(t *testing.T) {
-	e := emulator.Start(t)
-	project := e.Project(t)
-	for _, v := range e.Env(project) {
-		name, value, _ := bytes.Cut([]byte(v), []byte("="))
-		t.Setenv(string(name), string(value))
-	}
+	vault, _ := emulated(t)
 	l := newLab(t, 1)
 	quiet := filepath.Join(t.TempDir(), "company")
 	l.run(t, "", []string{"synth", quiet, "--people", "50"}, 0)
 	killedOften := copyFolder(t, quiet)
-	vault := "firestore:" + project
 	inFirestore := func(args ...string) []string { return append(in(killedOften, args...), "--vault", vault) }
 	places := runPlaces()
 	if testing.Short() {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -18,18 +17,21 @@ import (
 
 	"example.org/cis/sinks"
 	"example.org/cis/sinks/firestore"
+	"example.org/cis/sinks/firestore/emulator"
 	"example.org/cis/transforms/people"
 )
 
-// emulated returns the spec of a database of its own in the emulator that
-// FIRESTORE_EMULATOR_HOST names, and a bare client of it.
+// emulated returns the spec of a database of its own in the emulator, which the
+// test's programs use from then on, and a bare client of it.
 func emulated(t *testing.T) (spec string, client *gcp.Client) {
 	t.Helper()
-	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
-		t.Skip("FIRESTORE_EMULATOR_HOST names no emulator")
+	e := emulator.Start(t)
+	project := e.Project(t)
+	for _, v := range e.Env(project) {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
 	}
-	project := "cis-" + strings.ToLower(rand.Text())
-	client, err := gcp.NewClient(t.Context(), project)
+	client, err := gcp.NewClient(t.Context(), project, e.Options()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,14 +214,10 @@ var damages = []damage{
 		name:  "a profile cannot be read",
 		do:    `UPDATE person SET profile = x'00' WHERE id = :first`,
 		found: []string{"damaged"}, left: []string{"damaged"},
-	},
-	{
-		name: "a profile cannot be unpacked",
 		firestore: func(ctx context.Context, v damaged) error {
 			_, err := v.person(v.first).Update(ctx, []gcp.Update{{Path: "profile", Value: []byte{0}}})
 			return err
 		},
-		found: []string{"profile"}, left: []string{"profile"},
 	},
 	{
 		name: "a document is nothing of ours",
@@ -248,7 +246,7 @@ var damages = []damage{
 	},
 	{
 		name:  "two people want the same login, of whom one has it in their document", // which also says by what they sort
-		found: []string{"extra", "missing", "signature", "taken"}, left: []string{"extra", "missing", "signature", "taken"},
+		found: []string{"extra", "signature", "taken"}, left: []string{"extra", "signature", "taken"},
 		firestore: func(ctx context.Context, v damaged) error {
 			d, err := v.person(v.second).Get(ctx)
 			if err != nil {

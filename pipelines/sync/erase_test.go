@@ -2,7 +2,6 @@ package sync_test
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -26,6 +25,7 @@ import (
 	"example.org/cis/pipelines/sync/synctest"
 	"example.org/cis/sinks"
 	"example.org/cis/sinks/firestore"
+	"example.org/cis/sinks/firestore/emulator"
 	"example.org/cis/transforms/normalize"
 	"example.org/cis/transforms/people"
 	"example.org/cis/transforms/sign"
@@ -213,16 +213,14 @@ func (open) Close() error { return nil }
 // onFirestore puts the vault into the emulator.
 func (c *canary) onFirestore(t *testing.T) {
 	t.Helper()
-	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
-		t.Skip("FIRESTORE_EMULATOR_HOST names no emulator")
-	}
-	project := strings.ToLower("erase-" + rand.Text()[:20])
-	s, err := firestore.Open(t.Context(), project, firestore.Options{Now: c.w.Now, Unramped: true})
+	e := emulator.Start(t)
+	project := e.Project(t)
+	s, err := firestore.Open(t.Context(), project, firestore.Options{Now: c.w.Now, Unramped: true, Client: e.Options()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	if c.client, err = firestoreclient.NewClient(t.Context(), project); err != nil {
+	if c.client, err = firestoreclient.NewClient(t.Context(), project, e.Options()...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.client.Close() })
