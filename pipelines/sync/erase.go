@@ -218,7 +218,7 @@ func (e *eraser) read(ctx context.Context) error {
 	if !e.there && s.Revision == 0 {
 		return ErrNeverThere
 	}
-	d, err := e.store.Doc(ctx, "erasure", e.order.Person.String())
+	d, err := e.store.Doc(ctx, kindErasure, e.order.Person.String())
 	switch {
 	case errors.Is(err, sinks.ErrNotFound):
 	case err != nil:
@@ -390,7 +390,7 @@ func (e *eraser) save(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sync: erasure: %w", err)
 	}
-	if e.version, err = e.store.Put(ctx, sinks.Doc{Kind: "erasure", Key: e.order.Person.String(), Version: e.version, Body: body}); err != nil {
+	if e.version, err = e.store.Put(ctx, sinks.Doc{Kind: kindErasure, Key: e.order.Person.String(), Version: e.version, Body: body}); err != nil {
 		return fmt.Errorf("sync: record the erasure: %w", err)
 	}
 	return nil
@@ -420,7 +420,7 @@ func (e *eraser) ledger(ctx context.Context) error {
 // link removes a decision that is about the person or a record of theirs, and
 // the person from what was decided earlier about a record of somebody else.
 func (e *eraser) link(ctx context.Context, l Link) error {
-	d, err := e.store.Doc(ctx, "link", linkKey(l.Publisher, l.Record))
+	d, err := e.store.Doc(ctx, kindLink, linkKey(l.Publisher, l.Record))
 	if errors.Is(err, sinks.ErrNotFound) {
 		return nil
 	}

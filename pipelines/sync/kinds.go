@@ -12,6 +12,7 @@ import (
 const (
 	kindVault      = "vault"      // the key of its hashes
 	kindLink       = "link"       // what humans decided
+	kindErasure    = "erasure"    // who was erased, and the receipts
 	kindRun        = "run"        // the records of runs
 	kindUnfinished = "unfinished" // which of them have not ended
 	kindSnapshot   = "snapshot"   // which is current, and when old ones went
@@ -30,7 +31,7 @@ type Kind struct {
 // Kinds lists all kinds. A copy takes them in this order: before the current
 // snapshot is known, nobody is refreshed.
 func Kinds() []Kind {
-	return []Kind{{kindVault, true}, {kindLink, true}, {kindRun, true}, {kindUnfinished, true}, {kindSnapshot, true}, {kindHolder, false}, {kindCopy, false}}
+	return []Kind{{kindVault, true}, {kindLink, true}, {kindErasure, true}, {kindRun, true}, {kindUnfinished, true}, {kindSnapshot, true}, {kindHolder, false}, {kindCopy, false}}
 }
 
 // CopyMark is the document of a vault that is being filled from another one:
