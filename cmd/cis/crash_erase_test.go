@@ -195,6 +195,9 @@ func TestCrashErase(t *testing.T) {
 						break
 					}
 					passed.Store(place, true)
+					if found := e.run(t, "", in(dir, "vault", "check", "--json"), 0, 3).out.String(); place == "erase.vault" && !strings.Contains(found, `"kind": "erasure"`) {
+						t.Errorf("a check does not find an erasure that was cut off: %s", found)
+					}
 					between := copyFolder(t, dir)
 					p := e.run(t, "", e.order(dir), 0)
 					e.gone(t, dir, p.out.String()+p.complaint.String())

@@ -97,6 +97,30 @@ type erasure struct {
 	Earlier []SignedReceipt `json:"earlier,omitzero"`
 }
 
+// CutOff lists those whose erasure has begun and not ended, so that something of
+// them may be left in old snapshots.
+func CutOff(ctx context.Context, l sinks.Ledger) (ids []people.ID, err error) {
+	for after := ""; ; {
+		docs, err := l.Docs(ctx, kindErasure, after, 500)
+		if err != nil {
+			return nil, fmt.Errorf("sync: read erasures: %w", err)
+		}
+		for _, d := range docs {
+			after = d.Key
+			var e erasure
+			if err := json.Unmarshal(d.Body, &e); err != nil {
+				return nil, fmt.Errorf("sync: erasure %s: %w", d.Key, err)
+			}
+			if e.Signed == nil {
+				ids = append(ids, e.Receipt.Person)
+			}
+		}
+		if len(docs) < 500 {
+			return ids, nil
+		}
+	}
+}
+
 // A StillThereError says which sources have the person.
 type StillThereError struct{ Sources []string }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"example.org/cis/pipelines/sync"
 	"example.org/cis/sinks"
 	"example.org/cis/transforms/people"
 	"example.org/cis/transforms/sign"
@@ -17,6 +18,7 @@ const (
 	FaultProfile      sinks.FaultKind = "profile"      // it cannot be read, or is another person's
 	FaultObservations sinks.FaultKind = "observations" // what the sources said cannot be read
 	FaultSignature    sinks.FaultKind = "signature"    // one does not verify
+	FaultErasure      sinks.FaultKind = "erasure"      // it was cut off
 )
 
 // A Problem is what is wrong with somebody. It names no value.
@@ -77,6 +79,8 @@ func (p *Problem) Text() string {
 		return "something that is kept cannot be read"
 	case FaultSignature:
 		return fmt.Sprintf("the signature of %s: %s", p.Attribute, p.Wrong)
+	case FaultErasure:
+		return "their erasure was cut off: old snapshots may still have something of them"
 	}
 	return p.Wrong
 }
@@ -88,6 +92,8 @@ func (p *Problem) Resolve() string {
 		return "see who has it, and correct the source that is wrong; if it is said of them that it is not theirs, --fix does"
 	case sinks.FaultHistory:
 		return "only a backup has it; the profile is as it should be"
+	case FaultErasure:
+		return "cis vault erase with this uuid, once more"
 	case FaultSignature:
 		return "see cis explain and cis keys list: a key is not published, or somebody changed the profile"
 	case sinks.FaultDamaged, FaultProfile, FaultObservations:
@@ -147,6 +153,13 @@ func Check(ctx context.Context, s sinks.Store, verify func(*people.Profile) []si
 	})
 	if err != nil {
 		return r, fmt.Errorf("upkeep: check: %w", err)
+	}
+	cutOff, err := sync.CutOff(ctx, s)
+	if err != nil {
+		return r, err
+	}
+	for _, id := range cutOff {
+		r.Problems = append(r.Problems, Problem{Person: id, Kind: FaultErasure})
 	}
 	slices.SortStableFunc(r.Problems, func(a, b Problem) int { return bytes.Compare(a.Person[:], b.Person[:]) })
 	r.Problems = slices.Compact(r.Problems)
