@@ -17,9 +17,9 @@ import (
 )
 
 // refusals are what concerns one person of a batch and no other.
-var refusals = []error{sinks.ErrConflict, sinks.ErrTaken, sinks.ErrTooLarge, errErasing}
+var refusals = []error{sinks.ErrConflict, sinks.ErrTaken, sinks.ErrTooLarge}
 
-var errErasing = errors.New("their erasure was cut off: `cis vault erase` finishes it")
+var errErasing = fmt.Errorf("their erasure was cut off, `cis vault erase` finishes it: %w", sinks.ErrConflict)
 
 func isRefusal(err error) bool {
 	return slices.ContainsFunc(refusals, func(target error) bool { return errors.Is(err, target) })
@@ -137,12 +137,17 @@ func (t *tx) commit(fence sinks.Fence, c *sinks.Commit, token []byte) error {
 		return errErasing
 	}
 	claims := docs[first:]
+	var gone []*firestore.DocumentSnapshot
 	if c.Expect != 0 {
-		held := append(slices.Clone(was.Unique), was.Records...)
-		names = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(held, n) })
-		if claims, err = t.all(s.appendClaims(nil, names)); err != nil {
+		held := slices.Clone(was.Records)
+		if c.Revision != c.Expect {
+			held = append(held, was.Unique...)
+		}
+		fresh := without(names, held)
+		if claims, err = t.all(s.appendClaims(nil, append(fresh, without(held, names)...))); err != nil {
 			return err
 		}
+		claims, gone = claims[:len(fresh)], claims[len(fresh):]
 	}
 	if err := free(c.ID, claims); err != nil {
 		return err
@@ -160,7 +165,7 @@ func (t *tx) commit(fence sinks.Fence, c *sinks.Commit, token []byte) error {
 			return err
 		}
 	}
-	if err := t.put(&was, c, token); err != nil {
+	if err := t.put(&was, c, token, gone); err != nil {
 		return err
 	}
 	if notify == "" {
@@ -213,8 +218,8 @@ func free(id people.ID, claims []*firestore.DocumentSnapshot) error {
 }
 
 // put writes all of a person but the outbox. Whatever they do not hold yet is
-// known to be free.
-func (t *tx) put(was *personDoc, c *sinks.Commit, token []byte) error {
+// known to be free, and gone are the claims that they give up.
+func (t *tx) put(was *personDoc, c *sinks.Commit, token []byte, gone []*firestore.DocumentSnapshot) error {
 	s := t.s
 	is := *was
 	is.Revision, is.Moved, is.Shard = c.Revision, s.clock(), shard(c.ID)
@@ -238,7 +243,7 @@ func (t *tx) put(was *personDoc, c *sinks.Commit, token []byte) error {
 			return err
 		}
 	}
-	return t.putClaims(c.ID, &keys, append(slices.Clone(was.Unique), was.Records...), append(slices.Clone(is.Unique), is.Records...))
+	return t.putClaims(c.ID, &keys, append(slices.Clone(was.Unique), was.Records...), gone)
 }
 
 func (t *tx) putObservations(c *sinks.Commit, was, is []byte) error {
@@ -252,16 +257,21 @@ func (t *tx) putObservations(c *sinks.Commit, was, is []byte) error {
 	}
 }
 
-// putClaims takes and gives up what differs.
-func (t *tx) putClaims(id people.ID, keys *sinks.Keys, had, has []string) error {
+// putClaims takes what is not had and gives up gone, which has been read: what
+// leads to somebody else is theirs, whatever the person's document says.
+func (t *tx) putClaims(id people.ID, keys *sinks.Keys, had []string, gone []*firestore.DocumentSnapshot) error {
+	for _, d := range gone {
+		var c claimDoc
+		if !d.Exists() || decode(d, &c) != nil || !bytes.Equal(c.Person, id[:]) {
+			continue
+		}
+		if err := t.remove(d.Ref); err != nil {
+			return err
+		}
+	}
 	done := make(map[string]bool, len(had))
 	for _, n := range had {
 		done[n] = true
-		if !slices.Contains(has, n) {
-			if err := t.remove(t.s.claimRef(n)); err != nil {
-				return err
-			}
-		}
 	}
 	for _, list := range [...][]people.Key{keys.Unique, keys.Records} {
 		for _, k := range list {
@@ -276,6 +286,11 @@ func (t *tx) putClaims(id people.ID, keys *sinks.Keys, had, has []string) error 
 		}
 	}
 	return nil
+}
+
+// without returns the names that are not among others.
+func without(names, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(others, n) })
 }
 
 func (s *Store) rowRefs(subscribers []string, c *sinks.Commit) []*firestore.DocumentRef {
@@ -469,8 +484,8 @@ func (s *Store) loadOne(ctx context.Context, fence sinks.Fence, c *sinks.Commit)
 		return err
 	}
 	err = s.transact(ctx, 3+len(c.Unique)+len(c.Records), func(t *tx) error {
-		claims := s.appendClaims(nil, append(claimNames(c.Unique), claimNames(c.Records)...))
-		was, docs, err := t.fencedPerson(fence, c.ID, claims...)
+		names := append(claimNames(c.Unique), claimNames(c.Records)...)
+		was, docs, err := t.fencedPerson(fence, c.ID, s.appendClaims(nil, names)...)
 		switch {
 		case err != nil:
 			return err
@@ -482,7 +497,11 @@ func (s *Store) loadOne(ctx context.Context, fence sinks.Fence, c *sinks.Commit)
 		if err := free(c.ID, docs); err != nil {
 			return err
 		}
-		return t.put(&was, c, token)
+		gone, err := t.all(s.appendClaims(nil, without(append(slices.Clone(was.Unique), was.Records...), names)))
+		if err != nil {
+			return err
+		}
+		return t.put(&was, c, token, gone)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.ID, err)

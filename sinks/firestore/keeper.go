@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"cloud.google.com/go/firestore"
 
@@ -50,7 +51,11 @@ func (s *Store) erase(ctx context.Context, fence sinks.Fence, id people.ID, noti
 		if err != nil {
 			return err
 		}
-		return t.bury(id, &p, notify, subscribers.Names, rows)
+		claims, err := s.drain(t.Documents(s.build(claimsOf(id))))
+		if err != nil {
+			return err
+		}
+		return t.bury(id, &p, notify, subscribers.Names, rows, claims)
 	})
 	if err == nil && p.Erasing {
 		err = s.eraseHistory(ctx, fence, id, &p)
@@ -65,34 +70,42 @@ func rowsOf(id people.ID) search {
 
 // bury writes the tombstone of p, which it makes of it, and takes out all but
 // the history. Subscribers are told that whoever had the user_id notify is gone.
-func (t *tx) bury(id people.ID, p *personDoc, notify string, subscribers []string, rows []*firestore.DocumentSnapshot) error {
+func (t *tx) bury(id people.ID, p *personDoc, notify string, subscribers []string, rows, claims []*firestore.DocumentSnapshot) error {
 	s := t.s
-	if p.Observed != nil {
-		if err := t.remove(s.observationsRef(id)); err != nil {
+	// Their document may not say all that there is: it is looked for.
+	if err := t.remove(s.observationsRef(id)); err != nil {
+		return err
+	}
+	for _, d := range claims {
+		if err := t.remove(d.Ref); err != nil {
 			return err
 		}
 	}
-	for _, n := range append(slices.Clone(p.Unique), p.Records...) {
-		if err := t.remove(s.claimRef(n)); err != nil {
-			return err
-		}
+	told := map[string]bool{} // the collections that get a row
+	if notify == "" {
+		subscribers = nil
 	}
-	former := map[string][][]byte{} // by the subscriber's collection
+	for _, name := range subscribers {
+		told[s.rows(name).Path] = true
+	}
+	former := map[string][]string{} // by the subscriber's collection
 	for _, d := range rows {
 		var r rowDoc
 		if err := decode(d, &r); err != nil {
 			return err
 		}
-		ids := former[d.Ref.Parent.Path]
-		if len(r.Former) > 0 {
-			ids = append(ids, r.Former)
-		}
+		ids := strings.Split(string(r.Former), "\n")
 		if r.Operation == sinks.NotifyDelete { // of an erasure before they came back
-			ids = append(ids, r.UserID)
+			ids = append(ids, string(r.UserID))
 		}
-		former[d.Ref.Parent.Path] = ids
-		if r.Operation == sinks.NotifyDelete {
-			continue // it is written over, or goes to whoever is no subscriber any more
+		at := d.Ref.Parent.Path
+		for _, id := range ids {
+			if id != "" && id != notify && !slices.Contains(former[at], id) {
+				former[at] = append(former[at], id)
+			}
+		}
+		if r.Operation == sinks.NotifyDelete && told[at] {
+			continue // it is written over
 		}
 		if err := t.remove(d.Ref); err != nil {
 			return err
@@ -103,7 +116,7 @@ func (t *tx) bury(id people.ID, p *personDoc, notify string, subscribers []strin
 		return err
 	}
 	for _, name := range subscribers {
-		row := rowDoc{Person: id[:], Operation: sinks.NotifyDelete, UserID: []byte(notify), Revision: p.Revision, Former: bytes.Join(former[s.rows(name).Path], []byte("\n"))}
+		row := rowDoc{Person: id[:], Operation: sinks.NotifyDelete, UserID: []byte(notify), Revision: p.Revision, Former: []byte(strings.Join(former[s.rows(name).Path], "\n"))}
 		if err := t.set(s.rowRef(name, id, sinks.NotifyDelete), &row); err != nil {
 			return err
 		}
@@ -141,7 +154,7 @@ func (s *Store) eraseHistory(ctx context.Context, fence sinks.Fence, id people.I
 		})
 		if err != nil && errors.Is(err, errInvalid) && n > 1 {
 			// What is deleted counts towards the 10 MiB of a transaction.
-			n, done = n/4, false
+			n, done = max(1, n/4), false
 			continue
 		}
 		if err != nil {
@@ -288,17 +301,12 @@ func (s *Store) mend(ctx context.Context, fence sinks.Fence, id people.ID, revis
 		if err != nil {
 			return err
 		}
-		had := slices.DeleteFunc(slices.Clone(wanted), func(n string) bool { return slices.Contains(missing, n) })
-		for _, d := range held {
-			if !slices.Contains(wanted, d.Ref.ID) {
-				had = append(had, d.Ref.ID)
-			}
-		}
+		gone := slices.DeleteFunc(held, func(d *firestore.DocumentSnapshot) bool { return slices.Contains(wanted, d.Ref.ID) })
 		p.setKeys(keys)
 		if err := t.set(s.personRef(id), &p); err != nil {
 			return err
 		}
-		return t.putClaims(id, keys, had, wanted)
+		return t.putClaims(id, keys, without(wanted, missing), gone)
 	})
 }
 
@@ -320,8 +328,9 @@ func (t *tx) rightly(d *firestore.DocumentSnapshot, id people.ID, name string) (
 	if err != nil {
 		return false, err
 	}
-	if p, err := person(docs[0]); err == nil && p.there() && (slices.Contains(p.Unique, name) || slices.Contains(p.Records, name)) {
-		return false, sinks.ErrTaken
+	p, err := person(docs[0])
+	if err != nil || p.there() && (slices.Contains(p.Unique, name) || slices.Contains(p.Records, name)) {
+		return false, sinks.ErrTaken // if it cannot be read, for all that is known
 	}
 	return false, nil
 }
@@ -348,9 +357,11 @@ func (s *Store) sweep(ctx context.Context, fence sinks.Fence, id people.ID) erro
 					return err
 				}
 				for _, d := range found {
-					if q.Collection != rowsName || !p.Erased {
-						refs = append(refs, d.Ref)
+					r, err := row("", d)
+					if q.Collection == rowsName && p.Erased && err == nil && r.Operation == sinks.NotifyDelete {
+						continue // they are still to be told
 					}
+					refs = append(refs, d.Ref)
 				}
 				if q.Collection == historyName {
 					done = len(found) < eraseChunk
@@ -543,7 +554,7 @@ func (a *audit) claim(ctx context.Context, w wanted, d *firestore.DocumentSnapsh
 		if err != nil {
 			return "", err
 		}
-		if p, err := person(found[0]); err == nil && p.there() && slices.Contains(append(p.Unique, p.Records...), w.name) {
+		if p, err := person(found[0]); err != nil || p.there() && slices.Contains(append(p.Unique, p.Records...), w.name) {
 			return sinks.FaultTaken, nil
 		}
 	}
@@ -718,7 +729,7 @@ func (a *audit) outbox(ctx context.Context) error {
 			kind := sinks.FaultOrphan
 			if err != nil {
 				kind = sinks.FaultDamaged
-			} else if a.revisions[r.ID] != 0 {
+			} else if at := a.revisions[r.ID]; at > 0 || at < 0 && r.Operation == sinks.NotifyDelete {
 				continue
 			}
 			if err := a.yield(sinks.Fault{ID: r.ID, Kind: kind}); err != nil {

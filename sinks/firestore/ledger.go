@@ -40,7 +40,8 @@ func entry(snapshot *firestore.DocumentSnapshot) (d ledgerDoc, err error) {
 }
 
 // Put writes a document. Of an attempt whose answer was lost, and that others
-// have written over since, it says ErrConflict as if it had not been made.
+// have written over since, it says ErrConflict as if it had not been made; one
+// that others have removed since is written again.
 func (s *Store) Put(ctx context.Context, d sinks.Doc) (int64, error) {
 	err := sinks.ValidateDoc(d)
 	if err == nil {
@@ -79,6 +80,7 @@ func (s *Store) put(ctx context.Context, d sinks.Doc) error {
 // Remove deletes a document.
 func (s *Store) Remove(ctx context.Context, d sinks.Doc) error {
 	ref := s.docRef(d.Kind, d.Key)
+	var removing []byte // the token of what an earlier attempt may have removed
 	err := s.transact(ctx, 1, func(t *tx) error {
 		docs, err := t.all([]*firestore.DocumentRef{ref})
 		if err != nil {
@@ -88,9 +90,12 @@ func (s *Store) Remove(ctx context.Context, d sinks.Doc) error {
 		switch {
 		case err != nil || was.Version == 0:
 			return err
+		case removing != nil && !bytes.Equal(was.Token, removing): // another one has come since
+			return nil
 		case was.Version != d.Version:
 			return sinks.ErrConflict
 		}
+		removing = was.Token
 		return t.remove(ref)
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package firestore
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -51,7 +52,11 @@ func (p *pace) wait(ctx context.Context, n int) error {
 		}
 		p.mu.Unlock()
 	}
-	return p.limiter.WaitN(ctx, min(n, p.limiter.Burst()))
+	err := p.limiter.WaitN(ctx, min(n, p.limiter.Burst()))
+	if err != nil && ctx.Err() == nil { // it would take longer than the caller gives it
+		err = fmt.Errorf("%d documents at %.0f a second: %w", n, float64(p.limiter.Limit()), context.DeadlineExceeded)
+	}
+	return err
 }
 
 // at is how many documents a second may be written so long after the first.

@@ -93,7 +93,7 @@ func (s *Store) drain(it *firestore.DocumentIterator) ([]*firestore.DocumentSnap
 // page reads the documents of one page, whole or not at all.
 func (s *Store) page(ctx context.Context, q search) (docs []*firestore.DocumentSnapshot, err error) {
 	built := s.build(q)
-	err = s.again(ctx, func(ctx context.Context) (err error) {
+	err = s.again(ctx, nil, func(ctx context.Context) (err error) {
 		docs, err = s.drain(built.Documents(ctx))
 		return err
 	})
@@ -126,7 +126,7 @@ func (s *Store) all(ctx context.Context, refs []*firestore.DocumentRef) (docs []
 	if len(refs) == 0 {
 		return nil, ctx.Err()
 	}
-	err = s.again(ctx, func(ctx context.Context) (err error) {
+	err = s.again(ctx, nil, func(ctx context.Context) (err error) {
 		docs, err = s.client.GetAll(ctx, refs)
 		return err
 	})
@@ -138,7 +138,7 @@ func (s *Store) all(ctx context.Context, refs []*firestore.DocumentRef) (docs []
 
 // still runs f in a transaction that sees one moment and writes nothing.
 func (s *Store) still(ctx context.Context, f func(t *tx) error) error {
-	return s.again(ctx, func(ctx context.Context) error {
+	return s.again(ctx, nil, func(ctx context.Context) error {
 		return s.client.RunTransaction(ctx, func(_ context.Context, inner *firestore.Transaction) error {
 			return f(&tx{Transaction: inner, s: s})
 		}, firestore.ReadOnly, firestore.MaxAttempts(1))

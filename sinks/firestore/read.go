@@ -34,7 +34,7 @@ func (s *Store) Person(ctx context.Context, id people.ID) (sinks.Stored, error) 
 	var p sinks.Stored
 	var there bool
 	if err == nil {
-		p, there, err = stored(docs[0], docs[1])
+		p, there, err = s.stored(ctx, docs[0], docs[1])
 	}
 	if err == nil && !there {
 		p, err = sinks.Stored{ID: p.ID, Revision: p.Revision}, sinks.ErrNotFound
@@ -71,6 +71,24 @@ func stored(d, o *firestore.DocumentSnapshot) (p sinks.Stored, there bool, err e
 	return p, doc.there(), nil
 }
 
+// stored puts a person together whose documents were asked for at once. The
+// client asks again for those that a broken connection has not brought, so that
+// they may be of different moments: if they do not go together, both are read
+// anew at one.
+func (s *Store) stored(ctx context.Context, d, o *firestore.DocumentSnapshot) (p sinks.Stored, there bool, err error) {
+	if p, there, err = stored(d, o); !errors.Is(err, errDamaged) {
+		return p, there, err
+	}
+	err = s.still(ctx, func(t *tx) error {
+		docs, err := t.all([]*firestore.DocumentRef{d.Ref, o.Ref})
+		if err == nil {
+			p, there, err = stored(docs[0], docs[1])
+		}
+		return err
+	})
+	return p, there, err
+}
+
 // People reads the documents of a chunk of people a request.
 func (s *Store) People(ctx context.Context, ids []people.ID) ([]sinks.Stored, error) {
 	seen := make(map[people.ID]bool, len(ids))
@@ -91,7 +109,7 @@ func (s *Store) People(ctx context.Context, ids []people.ID) ([]sinks.Stored, er
 		for i := 0; err == nil && i < len(docs); i += 2 {
 			var p sinks.Stored
 			var there bool
-			if p, there, err = stored(docs[i], docs[i+1]); there {
+			if p, there, err = s.stored(ctx, docs[i], docs[i+1]); there {
 				found = append(found, p)
 			}
 		}
@@ -361,7 +379,7 @@ var present = Filter{"active", "in", []bool{true, false}}
 // Count asks the index, which costs a read a thousand people.
 func (s *Store) Count(ctx context.Context) (n int64, err error) {
 	q := s.build(search{Query: Query{Collection: peopleName, Filters: []Filter{present}}})
-	err = s.again(ctx, func(ctx context.Context) error {
+	err = s.again(ctx, nil, func(ctx context.Context) error {
 		result, err := q.NewAggregationQuery().WithCount("n").Get(ctx)
 		if err != nil {
 			return err

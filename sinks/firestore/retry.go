@@ -14,15 +14,26 @@ import (
 // errReadOnly is of a store that was opened so.
 var errReadOnly = errors.New("opened to read only")
 
+// attemptTime is how long one attempt may take: a connection that hangs must not
+// use up all patience.
+const attemptTime = 45 * time.Second
+
 // again runs f until it succeeds or fails for good, at most for the store's
-// patience.
-func (s *Store) again(ctx context.Context, f func(ctx context.Context) error) error {
-	limited, cancel := context.WithTimeout(ctx, s.patience)
-	defer cancel()
+// patience. Before each attempt it waits, which takes no patience, if wait is
+// not nil.
+func (s *Store) again(ctx context.Context, wait, f func(ctx context.Context) error) error {
+	deadline := time.Now().Add(s.patience)
 	pause := gax.Backoff{Initial: 20 * time.Millisecond, Max: 10 * time.Second, Multiplier: 2}
 	refused := 0
-	for tries := 0; ; tries++ {
-		err := f(limited)
+	for tries := 1; ; tries++ {
+		if wait != nil {
+			begun := time.Now()
+			if err := wait(ctx); err != nil {
+				return err
+			}
+			deadline = deadline.Add(time.Since(begun))
+		}
+		err := s.attempt(ctx, deadline, f)
 		if err == nil {
 			return nil
 		}
@@ -31,9 +42,9 @@ func (s *Store) again(ctx context.Context, f func(ctx context.Context) error) er
 		}
 		may := passing(err)
 		switch status.Code(err) {
-		case codes.InvalidArgument, codes.FailedPrecondition, codes.NotFound:
+		case codes.InvalidArgument, codes.FailedPrecondition, codes.NotFound, codes.Unauthenticated:
 			// Said as well of a transaction that is over because its answer was
-			// lost.
+			// lost, and of credentials that could not be renewed just now.
 			refused++
 			may = refused <= maxRefused
 		}
@@ -41,13 +52,23 @@ func (s *Store) again(ctx context.Context, f func(ctx context.Context) error) er
 			return plain(err)
 		}
 		s.retries.Add(1)
-		if gax.Sleep(limited, pause.Pause()) != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return fmt.Errorf("given up after %v and %d tries: %w", s.patience, tries+1, plain(err))
+		rest := pause.Pause()
+		if time.Now().Add(rest).After(deadline) {
+			return fmt.Errorf("given up after %v and %d tries: %w", s.patience, tries, plain(err))
+		}
+		if err := gax.Sleep(ctx, rest); err != nil {
+			return err
 		}
 	}
+}
+
+func (s *Store) attempt(ctx context.Context, deadline time.Time, f func(ctx context.Context) error) error {
+	if soon := time.Now().Add(attemptTime); soon.Before(deadline) {
+		deadline = soon
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	return f(ctx)
 }
 
 // maxRefused is how often a request is made again that was refused as wrong.

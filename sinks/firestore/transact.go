@@ -3,6 +3,7 @@ package firestore
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"cloud.google.com/go/firestore"
 
@@ -33,10 +34,8 @@ func (s *Store) transact(ctx context.Context, expected int, f func(t *tx) error)
 		return ctx.Err()
 	}
 	tried := false // to commit
-	return s.again(ctx, func(ctx context.Context) error {
-		if err := s.pace.wait(ctx, expected); err != nil {
-			return err
-		}
+	wait := func(ctx context.Context) error { return s.pace.wait(ctx, expected) }
+	return s.again(ctx, wait, func(ctx context.Context) error {
 		t := tx{s: s, again: tried}
 		err := s.client.RunTransaction(ctx, func(_ context.Context, inner *firestore.Transaction) error {
 			t.Transaction, t.writes, t.deletes = inner, 0, 0
@@ -133,7 +132,7 @@ func (t *tx) fencedPerson(f sinks.Fence, id people.ID, more ...*firestore.Docume
 // token is of one call of a writer.
 func (s *Store) token() ([]byte, error) {
 	b := make([]byte, 12)
-	if _, err := s.random.Read(b); err != nil {
+	if _, err := io.ReadFull(s.random, b); err != nil {
 		return nil, fmt.Errorf("a random token: %w", err)
 	}
 	return b, nil
