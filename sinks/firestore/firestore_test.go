@@ -114,16 +114,39 @@ func must(tb testing.TB, s sinks.Vault, commits ...sinks.Commit) {
 // TestNetwork does to the connection what networks do.
 func TestNetwork(t *testing.T) {
 	e := emulator.Start(t)
-	for name, trouble := range map[string]func(p *emulator.Proxy){
-		"slow answers":     func(p *emulator.Proxy) { p.Latency(emulator.Answers, 60*time.Millisecond, 40*time.Millisecond) },
-		"slow requests":    func(p *emulator.Proxy) { p.Latency(emulator.Requests, 60*time.Millisecond, 40*time.Millisecond) },
-		"a cut connection": func(p *emulator.Proxy) { p.Cut(); p.Restore() },
+	// Some are over after a while, or nothing would ever come through.
+	after := func(heal func()) <-chan struct{} {
+		over := make(chan struct{})
+		time.AfterFunc(300*time.Millisecond, func() { heal(); close(over) })
+		return over
+	}
+	for name, trouble := range map[string]func(p *emulator.Proxy) (over <-chan struct{}){
+		"slow answers": func(p *emulator.Proxy) <-chan struct{} {
+			p.Latency(emulator.Answers, 60*time.Millisecond, 40*time.Millisecond)
+			return nil
+		},
+		"slow requests": func(p *emulator.Proxy) <-chan struct{} {
+			p.Latency(emulator.Requests, 60*time.Millisecond, 40*time.Millisecond)
+			return nil
+		},
+		"a cut connection": func(p *emulator.Proxy) <-chan struct{} { p.Cut(); p.Restore(); return nil },
+		"an outage":        func(p *emulator.Proxy) <-chan struct{} { p.Cut(); return after(p.Restore) },
+		"resets": func(p *emulator.Proxy) <-chan struct{} {
+			p.Reset(emulator.Answers, time.Millisecond)
+			return after(p.Heal)
+		},
+		"answers cut short": func(p *emulator.Proxy) <-chan struct{} {
+			p.LimitData(emulator.Answers, 200)
+			return after(p.Heal)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := e.Proxy(t)
 			s := open(t, e.Project(t), firestore.Options{Client: p.Options()})
 			must(t, s, person(1, 0))
-			trouble(p)
+			if over := trouble(p); over != nil {
+				defer func() { <-over }()
+			}
 			for r := range int64(5) {
 				must(t, s, person(1, r+1), person(2, r))
 				if got, err := s.Person(t.Context(), person(1, 0).ID); err != nil || got.Revision != r+2 {
