@@ -93,35 +93,41 @@ func (c *Commit) Validate() error {
 	case c.Revision != c.Expect && (len(c.Profile) == 0 || len(c.History) == 0):
 		return errors.New("sinks: a new revision without profile or history")
 	}
-	for _, size := range []struct {
-		what    string
-		n, most int
-	}{
+	if err := within([]size{
 		{"bytes of packed profile", len(c.Profile), MaxProfileBytes},
 		{"bytes of packed observations", len(c.Observations), MaxDocBytes},
 		{"bytes of packed history", len(c.History), MaxDocBytes},
-	} {
-		if size.n > size.most {
-			return fmt.Errorf("sinks: %d %s, at most %d: %w", size.n, size.what, size.most, ErrTooLarge)
-		}
+	}); err != nil {
+		return err
 	}
 	return c.Keys.Validate()
 }
 
+// A size is how much there is of something, and may be at most.
+type size struct {
+	what    string
+	n, most int
+}
+
+// within is ErrTooLarge if one of the sizes is.
+func within(sizes []size) error {
+	for _, s := range sizes {
+		if s.n > s.most {
+			return fmt.Errorf("sinks: %d %s, at most %d: %w", s.n, s.what, s.most, ErrTooLarge)
+		}
+	}
+	return nil
+}
+
 // Validate reports why nothing may lead to anybody by k.
 func (k *Keys) Validate() error {
-	for _, size := range []struct {
-		what    string
-		n, most int
-	}{
+	if err := within([]size{
 		{"unique claims", len(k.Unique), MaxUnique},
 		{"records", len(k.Records), MaxRecords},
 		{"lookups", len(k.Lookups), MaxLookups},
 		{"facts", len(k.Facts), MaxFacts},
-	} {
-		if size.n > size.most {
-			return fmt.Errorf("sinks: %d %s, at most %d: %w", size.n, size.what, size.most, ErrTooLarge)
-		}
+	}); err != nil {
+		return err
 	}
 	for _, k := range k.Unique {
 		if !IsUnique(k.Scheme) || strings.HasPrefix(string(k.Scheme), recordScheme) {

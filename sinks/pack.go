@@ -47,6 +47,12 @@ func Pack(doc []byte) []byte {
 	return bytes.Clone(p.packed)
 }
 
+// IsPacked reports whether Unpack can read a document.
+func IsPacked(packed []byte) bool {
+	_, err := Unpack(packed)
+	return err == nil
+}
+
 // Unpack is the reverse of Pack.
 func Unpack(packed []byte) ([]byte, error) {
 	if len(packed) == 0 || packed[0] != packZstd {

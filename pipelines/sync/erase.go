@@ -100,25 +100,19 @@ type erasure struct {
 // CutOff lists those whose erasure has begun and not ended, so that something of
 // them may be left in old snapshots.
 func CutOff(ctx context.Context, l sinks.Ledger) (ids []people.ID, err error) {
-	for after := ""; ; {
-		docs, err := l.Docs(ctx, kindErasure, after, 500)
+	for d, err := range Documents(ctx, l, kindErasure) {
 		if err != nil {
-			return nil, fmt.Errorf("sync: read erasures: %w", err)
+			return nil, err
 		}
-		for _, d := range docs {
-			after = d.Key
-			var e erasure
-			if err := json.Unmarshal(d.Body, &e); err != nil {
-				return nil, fmt.Errorf("sync: erasure %s: %w", d.Key, err)
-			}
-			if e.Signed == nil {
-				ids = append(ids, e.Receipt.Person)
-			}
+		var e erasure
+		if err := json.Unmarshal(d.Body, &e); err != nil {
+			return nil, fmt.Errorf("sync: erasure %s: %w", d.Key, err)
 		}
-		if len(docs) < 500 {
-			return ids, nil
+		if e.Signed == nil {
+			ids = append(ids, e.Receipt.Person)
 		}
 	}
+	return ids, nil
 }
 
 // A StillThereError says which sources have the person.

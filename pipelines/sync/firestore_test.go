@@ -1,7 +1,6 @@
 package sync_test
 
 import (
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -42,15 +41,7 @@ func TestScenariosInFirestore(t *testing.T) {
 	if testing.Short() {
 		t.Skip("minutes")
 	}
-	files, err := filepath.Glob("../../testdata/scenarios/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	for _, file := range files {
-		s, err := synctest.ReadStory(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, s := range stories(t) {
 		s.Open = inFirestore
 		t.Run(s.Name, func(t *testing.T) {
 			if told, want := s.Run(t, false), s.File(); string(told) != string(want) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"example.org/cis/sinks"
 )
@@ -32,6 +33,29 @@ type Kind struct {
 // snapshot is known, nobody is refreshed.
 func Kinds() []Kind {
 	return []Kind{{kindVault, true}, {kindLink, true}, {kindErasure, true}, {kindRun, true}, {kindUnfinished, true}, {kindSnapshot, true}, {kindHolder, false}, {kindCopy, false}}
+}
+
+// Documents yields those of a kind, by key. An error is the last.
+func Documents(ctx context.Context, l sinks.Ledger, kind string) iter.Seq2[sinks.Doc, error] {
+	const page = 500
+	return func(yield func(sinks.Doc, error) bool) {
+		for after := ""; ; {
+			docs, err := l.Docs(ctx, kind, after, page)
+			if err != nil {
+				yield(sinks.Doc{}, fmt.Errorf("sync: list documents of kind %s: %w", kind, err))
+				return
+			}
+			for _, d := range docs {
+				if !yield(d, nil) {
+					return
+				}
+				after = d.Key
+			}
+			if len(docs) < page {
+				return
+			}
+		}
+	}
 }
 
 // CopyMark is the document of a vault that is being filled from another one:

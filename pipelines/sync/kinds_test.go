@@ -61,8 +61,16 @@ func TestKinds(t *testing.T) {
 							kind(kv.Value)
 						}
 					}
+				case *ast.FuncDecl:
+					return n.Name.Name != "Documents" // whose kind is its caller's
 				case *ast.CallExpr:
+					if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "Documents" {
+						kind(n.Args[2])
+					}
 					f, ok := n.Fun.(*ast.SelectorExpr)
+					if ok && f.Sel.Name == "Documents" && len(n.Args) == 3 {
+						kind(n.Args[2])
+					}
 					if ok && (f.Sel.Name == "Doc" && len(n.Args) == 3 || f.Sel.Name == "Docs" && len(n.Args) == 4) {
 						kind(n.Args[1])
 					}

@@ -66,21 +66,15 @@ func Decide(ctx context.Context, l sinks.Ledger, d Link) error {
 
 // Links lists all decisions, by publisher and record.
 func Links(ctx context.Context, l sinks.Ledger) (links []Link, err error) {
-	for after := ""; ; {
-		docs, err := l.Docs(ctx, kindLink, after, 500)
+	for d, err := range Documents(ctx, l, kindLink) {
 		if err != nil {
-			return nil, fmt.Errorf("sync: read links: %w", err)
+			return nil, err
 		}
-		for _, d := range docs {
-			var k Link
-			if err := json.Unmarshal(d.Body, &k); err != nil {
-				return nil, fmt.Errorf("sync: link: %w", err)
-			}
-			links = append(links, k)
-			after = d.Key
+		var k Link
+		if err := json.Unmarshal(d.Body, &k); err != nil {
+			return nil, fmt.Errorf("sync: link: %w", err)
 		}
-		if len(docs) < 500 {
-			return links, nil
-		}
+		links = append(links, k)
 	}
+	return links, nil
 }

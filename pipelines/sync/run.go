@@ -536,26 +536,19 @@ func (r *runner) resume(ctx context.Context) (resumed []string, err error) {
 
 // EachRun calls yield for every recorded run, oldest first.
 func EachRun(ctx context.Context, l sinks.Ledger, yield func(Record, sinks.Doc) error) error {
-	after := ""
-	for {
-		docs, err := l.Docs(ctx, kindRun, after, 500)
+	for d, err := range Documents(ctx, l, kindRun) {
 		if err != nil {
-			return fmt.Errorf("sync: read runs: %w", err)
+			return err
 		}
-		for _, d := range docs {
-			var rec Record
-			if err := json.Unmarshal(d.Body, &rec); err != nil {
-				return fmt.Errorf("sync: run %s: %w", d.Key, err)
-			}
-			if err := yield(rec, d); err != nil {
-				return err
-			}
-			after = d.Key
+		var rec Record
+		if err := json.Unmarshal(d.Body, &rec); err != nil {
+			return fmt.Errorf("sync: run %s: %w", d.Key, err)
 		}
-		if len(docs) < 500 {
-			return nil
+		if err := yield(rec, d); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // ReadPlan reads the sealed plan of a run.

@@ -10,11 +10,12 @@ import (
 
 var update = flag.Bool("update", false, "write what happens into the stories of testdata/scenarios; read the difference before you keep it")
 
-// TestScenarios lives through every story and compares all of it: what each
-// run did, and the whole profile of everybody whom it wrote. It does so once
-// more with each run repeated at the same clock, which must change nothing.
-func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("../../testdata/scenarios/*.txtar")
+const storyFolder = "../../testdata/scenarios"
+
+// stories are all that there are.
+func stories(t *testing.T) (list []*synctest.Story) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(storyFolder, "*.txtar"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no stories: %v", err)
 	}
@@ -23,6 +24,16 @@ func TestScenarios(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// TestScenarios lives through every story and compares all of it: what each
+// run did, and the whole profile of everybody whom it wrote. It does so once
+// more with each run repeated at the same clock, which must change nothing.
+func TestScenarios(t *testing.T) {
+	for _, s := range stories(t) {
 		t.Run(s.Name, func(t *testing.T) {
 			told, want := s.Run(t, false), s.File()
 			if string(told) == string(want) {
@@ -34,7 +45,7 @@ func TestScenarios(t *testing.T) {
 				return
 			}
 			if *update {
-				if err := synctest.Rewrite(file, told); err != nil {
+				if err := synctest.Rewrite(filepath.Join(storyFolder, s.Name+".txtar"), told); err != nil {
 					t.Fatal(err)
 				}
 				return

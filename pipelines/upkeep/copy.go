@@ -522,28 +522,6 @@ func tombstones(ctx context.Context, s sinks.Store) iter.Seq2[[]sinks.Tombstone,
 	}
 }
 
-// documents yields those of a kind by key.
-func documents(ctx context.Context, s sinks.Ledger, kind sync.Kind) iter.Seq2[sinks.Doc, error] {
-	return func(yield func(sinks.Doc, error) bool) {
-		for after := ""; ; {
-			page, err := s.Docs(ctx, kind.Name, after, partSize)
-			if err != nil {
-				yield(sinks.Doc{}, fmt.Errorf("upkeep: list documents of kind %s: %w", kind.Name, err))
-				return
-			}
-			for _, d := range page {
-				if !yield(d, nil) {
-					return
-				}
-				after = d.Key
-			}
-			if len(page) < partSize {
-				return
-			}
-		}
-	}
-}
-
 // ledger makes the documents those of the other vault, which may have changed
 // since the copy was begun.
 func (c *copying) ledger(ctx context.Context) error {
@@ -560,7 +538,7 @@ func (c *copying) ledger(ctx context.Context) error {
 }
 
 func (c *copying) kind(ctx context.Context, k sync.Kind) error {
-	next, stop := iter.Pull2(documents(ctx, c.to, k))
+	next, stop := iter.Pull2(sync.Documents(ctx, c.to, k.Name))
 	defer stop()
 	there, err, more := next()
 	// remove takes away what the copy has before a key, and the other vault not.
@@ -573,7 +551,7 @@ func (c *copying) kind(ctx context.Context, k sync.Kind) error {
 		}
 		return err
 	}
-	for d, failed := range documents(ctx, c.from, k) {
+	for d, failed := range sync.Documents(ctx, c.from, k.Name) {
 		if failed != nil {
 			return failed
 		}

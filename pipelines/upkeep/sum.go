@@ -63,7 +63,7 @@ func Sum(ctx context.Context, s sinks.Store, progress func(int64)) (sum Summary,
 		if !k.Copied {
 			continue
 		}
-		for d, err := range documents(ctx, s, k) {
+		for d, err := range sync.Documents(ctx, s, k.Name) {
 			if err != nil {
 				return sum, err
 			}

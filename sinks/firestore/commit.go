@@ -358,13 +358,8 @@ func (s *Store) LoadPart(ctx context.Context, fence sinks.Fence, after, last peo
 }
 
 func (s *Store) load(ctx context.Context, fence sinks.Fence, after, last people.ID, commits []sinks.Commit, byID map[people.ID]*sinks.Commit) error {
-	if err := s.transact(ctx, 1, func(t *tx) error { // the fence is looked at even if nobody is loaded
-		docs, err := t.all(s.fenceRefs(fence))
-		if err != nil {
-			return err
-		}
-		return checkFence(fence, docs)
-	}); err != nil {
+	// The fence is looked at even if nobody is loaded.
+	if err := s.transact(ctx, 0, func(t *tx) error { return t.fenced(fence) }); err != nil {
 		return err
 	}
 	there := map[people.ID]bool{}
@@ -422,11 +417,7 @@ func (s *Store) loadNew(ctx context.Context, fence sinks.Fence, part []*sinks.Co
 		expected += 3 + len(c.Unique) + len(c.Records)
 	}
 	err = s.transact(ctx, expected, func(t *tx) error {
-		docs, err := t.all(s.fenceRefs(fence))
-		if err != nil {
-			return err
-		}
-		if err := checkFence(fence, docs); err != nil {
+		if err := t.fenced(fence); err != nil {
 			return err
 		}
 		for _, c := range part {

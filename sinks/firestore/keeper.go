@@ -1,12 +1,10 @@
 package firestore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"cloud.google.com/go/firestore"
@@ -58,7 +56,7 @@ func (s *Store) erase(ctx context.Context, fence sinks.Fence, id people.ID, noti
 		return t.bury(id, &p, notify, subscribers.Names, rows, claims)
 	})
 	if err == nil && p.Erasing {
-		err = s.eraseHistory(ctx, fence, id, &p)
+		err = s.eraseHistory(ctx, fence, id)
 	}
 	return sinks.Tombstone{ID: id, Revision: p.Revision, ErasedAt: p.Moved.UTC()}, err
 }
@@ -125,19 +123,17 @@ func (t *tx) bury(id people.ID, p *personDoc, notify string, subscribers []strin
 }
 
 // eraseHistory takes out the history part by part, and then says that all is gone.
-func (s *Store) eraseHistory(ctx context.Context, fence sinks.Fence, id people.ID, p *personDoc) error {
-	n := eraseChunk
-	for done := false; !done; {
-		q := s.build(search{Query: Query{Collection: historyName}, from: s.personRef(id).Collection(historyName), fields: []string{}, limit: n})
-		err := s.transact(ctx, n, func(t *tx) error {
-			now, _, err := t.fencedPerson(fence, id)
+func (s *Store) eraseHistory(ctx context.Context, fence sinks.Fence, id people.ID) error {
+	return inParts(func(n int) (done bool, err error) {
+		err = s.transact(ctx, n, func(t *tx) error {
+			p, _, err := t.fencedPerson(fence, id)
 			if err != nil {
 				return err
 			}
-			if done = !now.Erasing; done { // by another
+			if done = !p.Erasing; done { // by another
 				return nil
 			}
-			docs, err := s.drain(t.Documents(q))
+			docs, err := s.drain(t.Documents(s.build(historyOf(id, s, n))))
 			if err != nil {
 				return err
 			}
@@ -147,46 +143,45 @@ func (s *Store) eraseHistory(ctx context.Context, fence sinks.Fence, id people.I
 				}
 			}
 			if done = len(docs) < n; done {
-				now.Erasing = false
-				return t.set(s.personRef(id), &now)
+				p.Erasing = false
+				return t.set(s.personRef(id), &p)
 			}
 			return nil
 		})
-		if err != nil && errors.Is(err, errInvalid) && n > 1 {
-			// What is deleted counts towards the 10 MiB of a transaction.
-			n, done = max(1, n/4), false
-			continue
-		}
-		if err != nil {
+		return done, err
+	})
+}
+
+// historyOf are the names of up to n documents of a person's history.
+func historyOf(id people.ID, s *Store, n int) search {
+	return search{Query: Query{Collection: historyName}, from: s.personRef(id).Collection(historyName), fields: []string{}, limit: n}
+}
+
+// inParts calls f until it is done with deleting n documents at a time; with
+// fewer if so many are refused, since what is deleted counts towards the 10 MiB
+// of a transaction.
+func inParts(f func(n int) (done bool, err error)) error {
+	for n := eraseChunk; ; {
+		switch done, err := f(n); {
+		case errors.Is(err, errInvalid) && n > 1:
+			n = max(1, n/4)
+		case done || err != nil:
 			return err
 		}
 	}
-	p.Erasing = false
-	return nil
 }
 
 // Tombstones lists those who were erased.
 func (s *Store) Tombstones(ctx context.Context, after people.ID, limit int) ([]sinks.Tombstone, error) {
-	var list []sinks.Tombstone
-	if limit < 1 {
-		return nil, nil
+	q := search{Query: Query{Collection: peopleName, Filters: []Filter{{"erased", "==", true}}}, after: afterID(after)}
+	stones, err := first(ctx, s, q, limit, func(d *firestore.DocumentSnapshot) (sinks.Tombstone, error) {
+		h, err := head(d)
+		return sinks.Tombstone{ID: h.ID, Revision: h.Revision, ErasedAt: h.MovedAt}, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("firestore: tombstones: %w", err)
 	}
-	q := search{Query: Query{Collection: peopleName, Filters: []Filter{{"erased", "==", true}}}, limit: min(limit, chunk), after: afterID(after)}
-	for {
-		docs, err := s.page(ctx, q)
-		for i := 0; err == nil && i < len(docs) && len(list) < limit; i++ {
-			var h sinks.Head
-			h, err = head(docs[i])
-			list = append(list, sinks.Tombstone{ID: h.ID, Revision: h.Revision, ErasedAt: h.MovedAt})
-		}
-		if err != nil {
-			return nil, fmt.Errorf("firestore: tombstones: %w", err)
-		}
-		if len(docs) < q.limit || len(list) == limit {
-			return list, nil
-		}
-		q.after = []any{docs[len(docs)-1]}
-	}
+	return stones, nil
 }
 
 // Restore writes a transaction a tombstone, and many documents of history one.
@@ -287,14 +282,14 @@ func (s *Store) mend(ctx context.Context, fence sinks.Fence, id people.ID, revis
 		if !p.there() || p.Revision != revision {
 			return sinks.ErrConflict
 		}
-		var missing []string // claims
+		var has []string // of the claims
 		for i, d := range docs {
 			mine, err := t.rightly(d, id, wanted[i])
 			if err != nil {
 				return err
 			}
-			if !mine {
-				missing = append(missing, wanted[i])
+			if mine {
+				has = append(has, wanted[i])
 			}
 		}
 		held, err := s.drain(t.Documents(s.build(claimsOf(id))))
@@ -306,7 +301,7 @@ func (s *Store) mend(ctx context.Context, fence sinks.Fence, id people.ID, revis
 		if err := t.set(s.personRef(id), &p); err != nil {
 			return err
 		}
-		return t.putClaims(id, keys, without(wanted, missing), gone)
+		return t.putClaims(id, keys, has, gone)
 	})
 }
 
@@ -335,11 +330,11 @@ func (t *tx) rightly(d *firestore.DocumentSnapshot, id people.ID, name string) (
 	return false, nil
 }
 
-// sweep drops what leads to nobody.
+// sweep drops what leads to nobody, or hangs from them. Outbox rows of an erasure
+// stay: they are still to be told.
 func (s *Store) sweep(ctx context.Context, fence sinks.Fence, id people.ID) error {
-	history := search{Query: Query{Collection: historyName}, from: s.personRef(id).Collection(historyName), fields: []string{}, limit: eraseChunk}
-	for done := false; !done; {
-		err := s.transact(ctx, 1, func(t *tx) error {
+	return inParts(func(n int) (done bool, err error) {
+		err = s.transact(ctx, n, func(t *tx) error {
 			p, docs, err := t.fencedPerson(fence, id, s.observationsRef(id))
 			if err != nil {
 				return err
@@ -347,412 +342,31 @@ func (s *Store) sweep(ctx context.Context, fence sinks.Fence, id people.ID) erro
 			if p.there() {
 				return sinks.ErrConflict
 			}
-			var refs []*firestore.DocumentRef
-			if docs[0].Exists() {
-				refs = append(refs, docs[0].Ref)
+			docs = slices.DeleteFunc(docs, func(d *firestore.DocumentSnapshot) bool { return !d.Exists() })
+			history, err := s.drain(t.Documents(s.build(historyOf(id, s, n))))
+			if err != nil {
+				return err
 			}
-			for _, q := range []search{claimsOf(id), history, rowsOf(id)} {
-				found, err := s.drain(t.Documents(s.build(q)))
-				if err != nil {
-					return err
-				}
-				for _, d := range found {
-					r, err := row("", d)
-					if q.Collection == rowsName && p.Erased && err == nil && r.Operation == sinks.NotifyDelete {
-						continue // they are still to be told
-					}
-					refs = append(refs, d.Ref)
-				}
-				if q.Collection == historyName {
-					done = len(found) < eraseChunk
-				}
+			claims, err := s.drain(t.Documents(s.build(claimsOf(id))))
+			if err != nil {
+				return err
 			}
-			for _, ref := range refs {
-				if err := t.remove(ref); err != nil {
+			rows, err := s.drain(t.Documents(s.build(rowsOf(id))))
+			if err != nil {
+				return err
+			}
+			rows = slices.DeleteFunc(rows, func(d *firestore.DocumentSnapshot) bool {
+				r, err := row("", d)
+				return err == nil && p.Erased && r.Operation == sinks.NotifyDelete
+			})
+			done = len(history) < n
+			for _, d := range slices.Concat(docs, history, claims, rows) {
+				if err := t.remove(d.Ref); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Audit reads the collections one after the other. It keeps 33 bytes of each
-// claim and 32 of each person in memory.
-func (s *Store) Audit(ctx context.Context, want func(sinks.Stored) (sinks.Keys, error), yield func(sinks.Fault) error) error {
-	var stopped error // by want or yield
-	a := audit{s: s, claims: map[[16]byte]people.ID{}, revisions: map[people.ID]int64{}, damaged: map[people.ID]bool{}}
-	a.want = func(p sinks.Stored) (k sinks.Keys, err error) {
-		k, stopped = want(p)
-		return k, stopped
-	}
-	a.yield = func(f sinks.Fault) error {
-		stopped = yield(f)
-		return stopped
-	}
-	err := a.run(ctx)
-	if err != nil && stopped == nil {
-		return fmt.Errorf("firestore: audit: %w", err)
-	}
-	return err
-}
-
-type audit struct {
-	s     *Store
-	want  func(sinks.Stored) (sinks.Keys, error)
-	yield func(sinks.Fault) error
-	// claims are those that people should have, by the beginning of a hash of
-	// their names.
-	claims map[[16]byte]people.ID
-	// revisions are those of the people who are there, and -1 of the erased.
-	revisions map[people.ID]int64
-	// damaged are those of whom nobody knows what should lead to them.
-	damaged map[people.ID]bool
-}
-
-func (a *audit) run(ctx context.Context) error {
-	for _, f := range []func(context.Context) error{a.people, a.strayClaims, a.observations, a.history, a.outbox} {
-		if err := f(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unpacks reports whether documents can be unpacked.
-func unpacks(docs ...[]byte) error {
-	for _, d := range docs {
-		if len(d) == 0 {
-			continue
-		}
-		if _, err := sinks.Unpack(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func claimKey(name string) (k [16]byte) {
-	copy(k[:], name)
-	return k
-}
-
-// people compares each person's document, and the claims that they should have.
-func (a *audit) people(ctx context.Context) error {
-	q := search{Query: Query{Collection: peopleName}, limit: chunk}
-	return a.pages(ctx, q, func(docs []*firestore.DocumentSnapshot) error {
-		var refs []*firestore.DocumentRef
-		for _, d := range docs {
-			refs = append(refs, a.s.collection(observationsName).Doc(d.Ref.ID))
-		}
-		seen, err := a.s.all(ctx, refs)
-		if err != nil {
-			return err
-		}
-		var all []wanted
-		for i, d := range docs {
-			id, err := people.ParseID(d.Ref.ID)
-			if err != nil {
-				id = people.ID{}
-			}
-			p, there, err := stored(d, seen[i])
-			if err == nil && there {
-				err = unpacks(p.Profile, p.Observations)
-			}
-			doc, _ := person(d)
-			a.revisions[id] = -1
-			if err != nil {
-				a.revisions[id], a.damaged[id] = doc.Revision, true
-				if err := a.yield(sinks.Fault{ID: id, Kind: sinks.FaultDamaged}); err != nil {
-					return err
-				}
-				continue
-			}
-			if !there {
-				continue
-			}
-			a.revisions[id] = p.Revision
-			keys, err := a.want(p)
-			if err != nil {
-				return err
-			}
-			if err := a.compare(id, &doc, &keys); err != nil {
-				return err
-			}
-			named := map[string]bool{}
-			for _, n := range append(slices.Clone(doc.Unique), doc.Records...) {
-				named[n] = true
-			}
-			for _, k := range slices.Concat(keys.Unique, keys.Records) {
-				n := claimName(k)
-				all = append(all, wanted{id: id, scheme: k.Scheme, name: n, named: named[n] && (k.Scheme != people.ByUserID || bytes.Equal(doc.Login, []byte(k.Value)))})
-				delete(named, n)
-			}
-			for n := range named {
-				all = append(all, wanted{id: id, name: n, extra: true})
-			}
-		}
-		return a.wantedClaims(ctx, all)
+		return done, err
 	})
-}
-
-// A wanted claim is one that a person should have, or that their document alone
-// names (extra).
-type wanted struct {
-	id           people.ID
-	scheme       people.Scheme
-	name         string
-	named, extra bool
-}
-
-func (a *audit) wantedClaims(ctx context.Context, all []wanted) error {
-	for part := range slices.Chunk(all, chunk) {
-		var refs []*firestore.DocumentRef
-		for _, w := range part {
-			refs = append(refs, a.s.claimRef(w.name))
-		}
-		docs, err := a.s.all(ctx, refs)
-		if err != nil {
-			return err
-		}
-		for i, d := range docs {
-			kind, err := a.claim(ctx, part[i], d)
-			if err != nil {
-				return err
-			}
-			if kind == "" {
-				continue
-			}
-			if err := a.yield(sinks.Fault{ID: part[i].id, Kind: kind, Scheme: part[i].scheme}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// claim says what is wrong with one, "" if nothing is.
-func (a *audit) claim(ctx context.Context, w wanted, d *firestore.DocumentSnapshot) (sinks.FaultKind, error) {
-	var c claimDoc
-	mine := d.Exists() && decode(d, &c) == nil && bytes.Equal(c.Person, w.id[:])
-	if w.extra {
-		if mine {
-			return "", nil // strayClaims finds it
-		}
-		return sinks.FaultExtra, nil
-	}
-	a.claims[claimKey(w.name)] = w.id
-	if mine && w.named {
-		return "", nil
-	}
-	if holder, err := personID(c.Person); err == nil && !mine {
-		found, err := a.s.all(ctx, []*firestore.DocumentRef{a.s.personRef(holder)})
-		if err != nil {
-			return "", err
-		}
-		if p, err := person(found[0]); err != nil || p.there() && slices.Contains(append(p.Unique, p.Records...), w.name) {
-			return sinks.FaultTaken, nil
-		}
-	}
-	return sinks.FaultMissing, nil
-}
-
-// compare looks at what the person's own document says, but for claims.
-func (a *audit) compare(id people.ID, p *personDoc, k *sinks.Keys) error {
-	report := func(kind sinks.FaultKind, scheme people.Scheme) error {
-		return a.yield(sinks.Fault{ID: id, Kind: kind, Scheme: scheme})
-	}
-	if p.Active == nil || *p.Active != k.Active {
-		if err := report(sinks.FaultMissing, people.Scheme(people.Active)); err != nil {
-			return err
-		}
-	}
-	for _, list := range []struct {
-		has  [][]byte
-		keys []people.Key
-	}{{p.Lookups, k.Lookups}, {p.Facts, k.Facts}} {
-		has := make(map[string]bool, len(list.has))
-		for _, h := range list.has {
-			has[string(h)] = true
-		}
-		for _, k := range list.keys {
-			h := sinks.KeyHash(k)
-			if was, ok := has[string(h[:])]; !ok {
-				if err := report(sinks.FaultMissing, k.Scheme); err != nil {
-					return err
-				}
-			} else if was {
-				has[string(h[:])] = false
-			}
-		}
-		for _, h := range list.has {
-			if has[string(h)] {
-				if err := report(sinks.FaultExtra, ""); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// strayClaims looks for claims that nobody should have.
-func (a *audit) strayClaims(ctx context.Context) error {
-	return a.pages(ctx, search{Query: Query{Collection: claimsName}, limit: headsChunk}, func(docs []*firestore.DocumentSnapshot) error {
-		for _, d := range docs {
-			var c claimDoc
-			id := people.ID{}
-			err := decode(d, &c)
-			if err == nil {
-				id, err = personID(c.Person)
-			}
-			kind := sinks.FaultExtra
-			switch {
-			case err != nil:
-				kind = sinks.FaultDamaged
-			case a.claims[claimKey(d.Ref.ID)] == id, a.damaged[id]:
-				continue
-			case a.revisions[id] <= 0:
-				kind = sinks.FaultOrphan
-			}
-			if err := a.yield(sinks.Fault{ID: id, Kind: kind, Scheme: people.Scheme(c.Scheme)}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// observations looks for those of nobody.
-func (a *audit) observations(ctx context.Context) error {
-	return a.pages(ctx, search{Query: Query{Collection: observationsName}, fields: []string{}, limit: headsChunk}, func(docs []*firestore.DocumentSnapshot) error {
-		for _, d := range docs {
-			id, err := people.ParseID(d.Ref.ID)
-			kind := sinks.FaultOrphan
-			if err != nil {
-				kind = sinks.FaultDamaged
-			} else if a.revisions[id] > 0 {
-				continue
-			}
-			if err := a.yield(sinks.Fault{ID: id, Kind: kind}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// history demands of each person every revision from the first that there is.
-func (a *audit) history(ctx context.Context) error {
-	var at people.ID
-	var last int64
-	gaps := func(until int64) error {
-		for r := last + 1; r < until; r++ {
-			if err := a.yield(sinks.Fault{ID: at, Kind: sinks.FaultHistory, Revision: r}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	ended := map[people.ID]bool{}
-	end := func() error {
-		ended[at] = true
-		if r := a.revisions[at]; r > 0 {
-			return gaps(r + 1)
-		}
-		return nil
-	}
-	q := search{Query: Query{Collection: historyName, Group: true}, limit: chunk}
-	err := a.pages(ctx, q, func(docs []*firestore.DocumentSnapshot) error {
-		for _, d := range docs {
-			id, err := people.ParseID(d.Ref.Parent.Parent.ID)
-			revision, badly := strconv.ParseInt(d.Ref.ID, 10, 64)
-			if err != nil || badly != nil {
-				if err := a.yield(sinks.Fault{ID: id, Kind: sinks.FaultDamaged}); err != nil {
-					return err
-				}
-				continue
-			}
-			if id != at {
-				if !at.IsZero() {
-					if err := end(); err != nil {
-						return err
-					}
-				}
-				at, last = id, revision-1
-			}
-			if err := gaps(revision); err != nil {
-				return err
-			}
-			last = revision
-			var h historyDoc
-			kind := sinks.FaultKind("")
-			switch r := a.revisions[id]; {
-			case r <= 0:
-				kind = sinks.FaultOrphan
-			case revision > r, decode(d, &h) != nil, unpacks(h.Doc) != nil: // nobody has written so far
-				kind = sinks.FaultDamaged
-			}
-			if kind != "" {
-				if err := a.yield(sinks.Fault{ID: id, Kind: kind, Revision: revision}); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err == nil && !at.IsZero() {
-		err = end()
-	}
-	if err != nil {
-		return err
-	}
-	for id, r := range a.revisions {
-		if r > 0 && !ended[id] {
-			if err := a.yield(sinks.Fault{ID: id, Kind: sinks.FaultHistory, Revision: r}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// outbox looks for rows of people who never were there.
-func (a *audit) outbox(ctx context.Context) error {
-	return a.pages(ctx, search{Query: Query{Collection: rowsName, Group: true}, limit: headsChunk}, func(docs []*firestore.DocumentSnapshot) error {
-		for _, d := range docs {
-			r, err := row("", d)
-			kind := sinks.FaultOrphan
-			if err != nil {
-				kind = sinks.FaultDamaged
-			} else if at := a.revisions[r.ID]; at > 0 || at < 0 && r.Operation == sinks.NotifyDelete {
-				continue
-			}
-			if err := a.yield(sinks.Fault{ID: r.ID, Kind: kind}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// pages yields whole pages.
-func (a *audit) pages(ctx context.Context, q search, yield func([]*firestore.DocumentSnapshot) error) error {
-	for {
-		docs, err := a.s.page(ctx, q)
-		if err != nil {
-			return err
-		}
-		if err := yield(docs); err != nil {
-			return err
-		}
-		if len(docs) < q.limit {
-			return nil
-		}
-		q.after = []any{docs[len(docs)-1]}
-	}
 }

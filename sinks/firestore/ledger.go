@@ -106,26 +106,15 @@ func (s *Store) Remove(ctx context.Context, d sinks.Doc) error {
 
 // Docs lists documents in the order of their keys' bytes.
 func (s *Store) Docs(ctx context.Context, kind, after string, limit int) ([]sinks.Doc, error) {
-	var list []sinks.Doc
-	if limit < 1 {
-		return nil, nil
+	q := search{Query: Query{Collection: docsName, Filters: []Filter{{"key", ">", []byte(after)}}, Order: []string{"key"}}, from: s.docs(kind)}
+	docs, err := first(ctx, s, q, limit, func(d *firestore.DocumentSnapshot) (sinks.Doc, error) {
+		e, err := entry(d)
+		return e.doc(kind), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("firestore: list %s: %w", kind, err)
 	}
-	q := search{Query: Query{Collection: docsName, Filters: []Filter{{"key", ">", []byte(after)}}, Order: []string{"key"}}, from: s.docs(kind), limit: min(limit, chunk)}
-	for {
-		docs, err := s.page(ctx, q)
-		for i := 0; err == nil && i < len(docs) && len(list) < limit; i++ {
-			var d ledgerDoc
-			d, err = entry(docs[i])
-			list = append(list, d.doc(kind))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("firestore: list %s: %w", kind, err)
-		}
-		if len(docs) < q.limit || len(list) == limit {
-			return list, nil
-		}
-		q.after = []any{docs[len(docs)-1]}
-	}
+	return docs, nil
 }
 
 // Acquire takes a lease. Tokens rise for ever: a released lease keeps its

@@ -29,14 +29,14 @@ type Options struct {
 	// Writers is how many transactions run at once, 32 if 0.
 	Writers int
 	// MaxWrites is how many documents are written a second at most, 10,000 if 0.
-	// It is reached by and by, see [Unramped].
+	// It is reached by and by, see Unramped.
 	MaxWrites int
 	// Unramped writes at MaxWrites from the start. Firestore asks for 500 a
 	// second and half as much again every five minutes, which an emulator does
 	// not need (https://firebase.google.com/docs/firestore/best-practices).
 	Unramped bool
 	// Patience is how long a call is tried that Firestore refuses for a while, 2
-	// minutes if 0.
+	// minutes if 0. Waiting for MaxWrites takes none of it.
 	Patience time.Duration
 	// Client are options of the client. Without any it uses Google's default
 	// credentials, or the emulator at FIRESTORE_EMULATOR_HOST.

@@ -23,26 +23,12 @@ func (s *Store) Subscribers(ctx context.Context, names []string) error {
 
 // Outbox lists a subscriber's rows.
 func (s *Store) Outbox(ctx context.Context, subscriber string, limit int) ([]sinks.OutboxRow, error) {
-	var rows []sinks.OutboxRow
-	if limit < 1 {
-		return nil, nil
+	q := search{Query: Query{Collection: rowsName}, from: s.rows(subscriber)}
+	rows, err := first(ctx, s, q, limit, func(d *firestore.DocumentSnapshot) (sinks.OutboxRow, error) { return row(subscriber, d) })
+	if err != nil {
+		return nil, fmt.Errorf("firestore: outbox: %w", err)
 	}
-	q := search{Query: Query{Collection: rowsName}, from: s.rows(subscriber), limit: min(limit, chunk)}
-	for {
-		docs, err := s.page(ctx, q)
-		for i := 0; err == nil && i < len(docs) && len(rows) < limit; i++ {
-			var r sinks.OutboxRow
-			r, err = row(subscriber, docs[i])
-			rows = append(rows, r)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("firestore: outbox: %w", err)
-		}
-		if len(docs) < q.limit || len(rows) == limit {
-			return rows, nil
-		}
-		q.after = []any{docs[len(docs)-1]}
-	}
+	return rows, nil
 }
 
 func row(subscriber string, d *firestore.DocumentSnapshot) (sinks.OutboxRow, error) {
@@ -89,10 +75,7 @@ func (s *Store) RestoreOutbox(ctx context.Context, fence sinks.Fence, rows []sin
 		part := rows[:min(len(rows), maxLoadWrites)]
 		rows = rows[len(part):]
 		err := s.transact(ctx, len(part), func(t *tx) error {
-			docs, err := t.all(s.fenceRefs(fence))
-			if err == nil {
-				err = checkFence(fence, docs)
-			}
+			err := t.fenced(fence)
 			for i := 0; err == nil && i < len(part); i++ {
 				r := &part[i]
 				err = t.set(s.rowRef(r.Subscriber, r.ID, r.Operation), &rowDoc{r.ID[:], r.Operation, []byte(r.UserID), []byte(r.Former), r.Revision})

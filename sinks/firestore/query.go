@@ -2,6 +2,7 @@ package firestore
 
 import (
 	"context"
+	"errors"
 
 	"cloud.google.com/go/firestore"
 	"google.golang.org/api/iterator"
@@ -100,17 +101,15 @@ func (s *Store) page(ctx context.Context, q search) (docs []*firestore.DocumentS
 	return docs, err
 }
 
-// each reads page after page.
-func (s *Store) each(ctx context.Context, q search, yield func(*firestore.DocumentSnapshot) error) error {
+// pages reads page after page, each whole.
+func (s *Store) pages(ctx context.Context, q search, yield func([]*firestore.DocumentSnapshot) error) error {
 	for {
 		docs, err := s.page(ctx, q)
 		if err != nil {
 			return err
 		}
-		for _, d := range docs {
-			if err := yield(d); err != nil {
-				return err
-			}
+		if err := yield(docs); err != nil {
+			return err
 		}
 		if len(docs) < q.limit {
 			return nil
@@ -119,9 +118,44 @@ func (s *Store) each(ctx context.Context, q search, yield func(*firestore.Docume
 	}
 }
 
-// all reads documents by name, in the order asked for and of one moment
-// (Firestore says of the documents of a request that those read first have not
-// changed when the last one is).
+// each reads all documents, page by page.
+func (s *Store) each(ctx context.Context, q search, yield func(*firestore.DocumentSnapshot) error) error {
+	return s.pages(ctx, q, func(docs []*firestore.DocumentSnapshot) error {
+		for _, d := range docs {
+			if err := yield(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// first reads at most so many documents as what one makes of them.
+func first[T any](ctx context.Context, s *Store, q search, limit int, one func(*firestore.DocumentSnapshot) (T, error)) (list []T, err error) {
+	if limit < 1 {
+		return nil, nil
+	}
+	enough := errors.New("enough")
+	q.limit = min(limit, chunk)
+	err = s.each(ctx, q, func(d *firestore.DocumentSnapshot) error {
+		v, err := one(d)
+		if err != nil {
+			return err
+		}
+		if list = append(list, v); len(list) == limit {
+			return enough
+		}
+		return nil
+	})
+	if err != nil && err != enough {
+		return nil, err
+	}
+	return list, nil
+}
+
+// all reads documents by name, in the order asked for. They are of one moment,
+// unless the connection broke meanwhile: the client asks again for those that
+// it has not brought.
 func (s *Store) all(ctx context.Context, refs []*firestore.DocumentRef) (docs []*firestore.DocumentSnapshot, err error) {
 	if len(refs) == 0 {
 		return nil, ctx.Err()

@@ -45,9 +45,10 @@ func (s *Store) Person(ctx context.Context, id people.ID) (sinks.Stored, error) 
 	return p, nil
 }
 
-// stored puts a person together. There is false for somebody erased, of whom
-// only ID and Revision are set, and for nobody.
-func stored(d, o *firestore.DocumentSnapshot) (p sinks.Stored, there bool, err error) {
+// together makes a person of both documents; o is nil if it was not asked for.
+// There is false for somebody erased, of whom only ID and Revision are set, and
+// for nobody.
+func together(d, o *firestore.DocumentSnapshot) (p sinks.Stored, there bool, err error) {
 	doc, err := person(d)
 	if err != nil || doc.Revision == 0 {
 		return p, false, err
@@ -71,18 +72,16 @@ func stored(d, o *firestore.DocumentSnapshot) (p sinks.Stored, there bool, err e
 	return p, doc.there(), nil
 }
 
-// stored puts a person together whose documents were asked for at once. The
-// client asks again for those that a broken connection has not brought, so that
-// they may be of different moments: if they do not go together, both are read
-// anew at one.
+// stored makes a person of both documents. If they do not go together they may
+// be of different moments, see all: then both are read anew at one.
 func (s *Store) stored(ctx context.Context, d, o *firestore.DocumentSnapshot) (p sinks.Stored, there bool, err error) {
-	if p, there, err = stored(d, o); !errors.Is(err, errDamaged) {
+	if p, there, err = together(d, o); !errors.Is(err, errDamaged) {
 		return p, there, err
 	}
 	err = s.still(ctx, func(t *tx) error {
 		docs, err := t.all([]*firestore.DocumentRef{d.Ref, o.Ref})
 		if err == nil {
-			p, there, err = stored(docs[0], docs[1])
+			p, there, err = together(docs[0], docs[1])
 		}
 		return err
 	})
@@ -210,8 +209,8 @@ func (s *Store) List(ctx context.Context, after people.ID, limit int) ([]sinks.S
 		return nil, fmt.Errorf("firestore: list: %w", err)
 	}
 	for len(found) < limit {
-		// What is not compressible makes a page of profiles large: it is cut to
-		// what memory takes.
+		// However many are asked for, one transaction reads no more than a chunk of
+		// whole profiles.
 		page, next, err := s.list(ctx, search{Query: Query{Collection: peopleName}, limit: min(limit-len(found), chunk), after: afterID(after)}, true)
 		if err != nil {
 			return nil, fmt.Errorf("firestore: list: %w", err)
@@ -262,7 +261,7 @@ func (s *Store) list(ctx context.Context, q search, observations bool) (found []
 			if observations {
 				o = seen[i]
 			}
-			p, there, err := stored(d, o)
+			p, there, err := together(d, o)
 			if err != nil {
 				return err
 			}
@@ -307,7 +306,8 @@ func (s *Store) Moved(ctx context.Context, since time.Time, yield func(sinks.Hea
 	return err
 }
 
-// earlier is where Moved begins. Firestore has no time before the year 1.
+// earlier is where Moved begins. Of the zero time it would be before the year 1,
+// which Firestore cannot write down.
 func earlier(since time.Time) time.Time {
 	if since.Year() < 1970 {
 		return time.Unix(0, 0)

@@ -106,6 +106,15 @@ func checkFence(f sinks.Fence, docs []*firestore.DocumentSnapshot) error {
 	return nil
 }
 
+// fenced reads the fence, of which nothing else depends.
+func (t *tx) fenced(f sinks.Fence) error {
+	docs, err := t.all(t.s.fenceRefs(f))
+	if err != nil {
+		return err
+	}
+	return checkFence(f, docs)
+}
+
 // person decodes the document of a person, who need not be there.
 func person(d *firestore.DocumentSnapshot) (p personDoc, err error) {
 	if d.Exists() {

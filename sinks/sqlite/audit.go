@@ -105,7 +105,7 @@ func (a *audit) person(p sinks.Stored) error {
 	if err := a.history(p.ID, p.Revision); err != nil {
 		return err
 	}
-	if !unpacks(p.Profile) || len(p.Observations) > 0 && !unpacks(p.Observations) {
+	if !sinks.IsPacked(p.Profile) || len(p.Observations) > 0 && !sinks.IsPacked(p.Observations) {
 		return a.fault(sinks.FaultDamaged, p.ID, "", 0) // want could only fail
 	}
 	keys, err := a.want(p)
@@ -222,7 +222,7 @@ func (a *audit) history(id people.ID, revision int64) error {
 			}
 		}
 		due = max(due, r+1)
-		if r > revision || !unpacks(doc) {
+		if r > revision || !sinks.IsPacked(doc) {
 			return a.fault(sinks.FaultDamaged, id, "", r)
 		}
 		return nil
@@ -267,9 +267,4 @@ func (a *audit) orphans(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func unpacks(doc []byte) bool {
-	_, err := sinks.Unpack(doc)
-	return err == nil
 }

@@ -24,6 +24,20 @@ type row struct {
 	bad                     bool // it is there and cannot be read
 }
 
+// kept is a table as the next run finds it: what records said stands in the
+// evidence of whoever has them, and waits only if nobody has.
+func kept(t snapshot.Records) snapshot.Records {
+	var next []snapshot.Record
+	for i := range t.Len() {
+		r := t.At(i)
+		if !r.Person.IsZero() {
+			r.Offset, r.Length = 0, 0
+		}
+		next = append(next, r)
+	}
+	return snapshot.NewRecords(next)
+}
+
 // entry is an LDAP record, worker an HRIS one.
 func entry(record, uid string) row { return row{record: record, uid: uid, mail: uid + "@example.org"} }
 func worker(record, mail string) row {
@@ -144,15 +158,7 @@ func (c *company) run(d day) (correlate.Result, []correlate.Source) {
 	}
 	res := correlate.Run(w)
 	for i, s := range w.Sources {
-		var next []snapshot.Record
-		for k := range res.Tables[i].Len() {
-			r := res.Tables[i].At(k)
-			if !r.Person.IsZero() {
-				r.Offset, r.Length = 0, 0
-			}
-			next = append(next, r)
-		}
-		c.tables[s.Publisher] = snapshot.NewRecords(next)
+		c.tables[s.Publisher] = kept(res.Tables[i])
 	}
 	for _, x := range res.Candidates {
 		c.vault[x.Person] = true

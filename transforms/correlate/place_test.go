@@ -160,15 +160,7 @@ func (w *town) live(says string) correlate.Result {
 	}
 	res := correlate.Run(world)
 	for i, s := range world.Sources {
-		var next []snapshot.Record
-		for k := range res.Tables[i].Len() {
-			r := res.Tables[i].At(k)
-			if !r.Person.IsZero() {
-				r.Offset, r.Length = 0, 0
-			}
-			next = append(next, r)
-		}
-		w.tables[s.Publisher] = snapshot.NewRecords(next)
+		w.tables[s.Publisher] = kept(res.Tables[i])
 	}
 	for _, x := range res.Candidates {
 		w.vault[x.Person] = true
