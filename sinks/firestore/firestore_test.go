@@ -215,6 +215,38 @@ func TestOutOfReach(t *testing.T) {
 	}
 }
 
+// TestListCutOff demands an error, and nobody, of a list whose later pages do not
+// come, or come in part.
+func TestListCutOff(t *testing.T) {
+	e := emulator.Start(t)
+	project, faults := e.Project(t), emulator.NewFaults(1)
+	patient := open(t, project, firestore.Options{})
+	hasty := open(t, project, firestore.Options{Client: e.Options(faults), Patience: time.Second})
+	var commits []sinks.Commit
+	for n := range 300 {
+		c := person(n, 0)
+		c.ID = people.ID{1, byte(n >> 8), byte(n)}
+		commits = append(commits, c)
+	}
+	if err := patient.Load(t.Context(), sinks.Fence{}, commits); err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"RunQuery", "BatchGetDocuments"} {
+		for _, after := range []bool{false, true} {
+			faults.Set(emulator.Fault{Methods: []string{method}, Codes: []codes.Code{codes.Unavailable}, Skip: 1, After: after})
+			if got, err := hasty.List(t.Context(), people.ID{}, len(commits)); err == nil || len(got) > 0 {
+				t.Errorf("%s fails (after its answer: %v): a list of %d, %v", method, after, len(got), err)
+			}
+		}
+	}
+	if faults.Count() == 0 {
+		t.Error("nothing failed: the test tests nothing")
+	}
+	if got, err := patient.List(t.Context(), people.ID{}, 1000); err != nil || len(got) != len(commits) {
+		t.Errorf("%d people, %v, want %d", len(got), err, len(commits))
+	}
+}
+
 // TestReadOnly writes nothing.
 func TestReadOnly(t *testing.T) {
 	e := emulator.Start(t)
