@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -205,14 +206,21 @@ func TestHistoryAgreesWithSnapshots(t *testing.T) {
 func TestAtWithoutSnapshots(t *testing.T) {
 	cis := company(t)
 	o := open(t)
-	var changed string // somebody who changed after the first day
-	_ = each(t.Context(), o.store, func(s sinks.Stored, _ *people.Profile) error {
-		if s.Revision > 1 {
+	var changed string // somebody who was there on the first day and changed later
+	err := each(t.Context(), o.store, func(s sinks.Stored, _ *people.Profile) error {
+		revisions, err := o.history(t.Context(), s.ID)
+		if err != nil {
+			return err
+		}
+		if s.Revision > 1 && revisions[0].RecordedAt.Before(time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)) {
 			changed = s.ID.String()
 			return errStop
 		}
 		return nil
 	})
+	if err != nil || changed == "" {
+		t.Fatal("nobody of the first day changed later: ", err)
+	}
 	before := cis(exitDone, "person", "at", changed, "2026-03-02")
 	if !strings.Contains(before, "As run 20260302t060000z-") {
 		t.Error(before)

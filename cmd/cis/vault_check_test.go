@@ -1,11 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +18,7 @@ import (
 	"example.org/cis/sinks"
 	"example.org/cis/sinks/firestore"
 	"example.org/cis/sinks/firestore/emulator"
+	"example.org/cis/sinks/sqlite"
 	"example.org/cis/transforms/people"
 )
 
@@ -362,7 +363,14 @@ func TestVaultCheck(t *testing.T) {
 			spec, client := emulated(t)
 			cisIn(t, whole, exitDone, "vault", "copy", "sqlite:"+filepath.Join(whole, "cis.db"), spec)
 			v := damaged{client: client}
-			v.first, v.second, v.login = firstTwo(t, spec)
+			store, err := firestore.Open(t.Context(), strings.TrimPrefix(spec, "firestore:"), firestore.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			var stored [2]sinks.Stored
+			stored, v.login = two(t, store)
+			v.first, v.second = stored[0].ID, stored[1].ID
 			if err := d.firestore(t.Context(), v); err != nil {
 				t.Fatal(err)
 			}
@@ -371,61 +379,46 @@ func TestVaultCheck(t *testing.T) {
 	}
 }
 
-func firstTwo(t *testing.T, spec string) (first, second people.ID, login string) {
+// two are two people of a vault who are active, the same two in each vault of
+// one company: their ids are not, and neither is what the person has who
+// happens to come first.
+func two(t *testing.T, store sinks.Reader) (stored [2]sinks.Stored, login string) {
 	t.Helper()
-	s, err := firestore.Open(t.Context(), strings.TrimPrefix(spec, "firestore:"), firestore.Options{})
-	if err != nil {
-		t.Fatal(err)
+	byLogin := map[string]sinks.Stored{}
+	err := each(t.Context(), store, func(s sinks.Stored, profile *people.Profile) error {
+		if profile.Value(people.Active).True() {
+			byLogin[profile.Value(people.UserID).Text()] = s
+		}
+		return nil
+	})
+	if err != nil || len(byLogin) < 2 {
+		t.Fatalf("%d active people, %v", len(byLogin), err)
 	}
-	defer s.Close()
-	two, err := s.List(t.Context(), people.ID{}, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	profile, err := unpack(two[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return two[0].ID, two[1].ID, profile.Value(people.UserID).Text()
+	logins := slices.Sorted(maps.Keys(byLogin))
+	return [2]sinks.Stored{byLogin[logins[0]], byLogin[logins[1]]}, logins[0]
 }
 
 // hurt runs SQL on the file of a vault.
 func hurt(t *testing.T, path, do string) (v damaged) {
 	t.Helper()
+	store, err := sqlite.Open(t.Context(), path, sqlite.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, login := two(t, store)
+	store.Close()
+	want, err := wants(stored[1].Profile, login)
+	if err != nil {
+		t.Fatal(err)
+	}
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	rows, err := db.QueryContext(t.Context(), `SELECT id, profile FROM person ORDER BY id LIMIT 2`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var ids, profiles [][]byte
-	for rows.Next() {
-		var id, profile []byte
-		if err := rows.Scan(&id, &profile); err != nil {
-			t.Fatal(err)
-		}
-		ids, profiles = append(ids, bytes.Clone(id)), append(profiles, bytes.Clone(profile))
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	rows.Close()
-	v.first, v.second = people.ID(ids[0]), people.ID(ids[1])
-	profile, err := unpack(sinks.Stored{Profile: profiles[0]})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.login = profile.Value(people.UserID).Text()
-	want, err := wants(profiles[1], v.login)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v.first, v.second, v.login = stored[0].ID, stored[1].ID, login
 	quote := func(b []byte) string { return fmt.Sprintf("x'%x'", b) }
-	do = strings.NewReplacer(":first", quote(ids[0]), ":second", quote(ids[1]), ":wants", quote(want)).Replace(do)
+	do = strings.NewReplacer(":first", quote(v.first[:]), ":second", quote(v.second[:]), ":wants", quote(want)).Replace(do)
 	if _, err := db.ExecContext(t.Context(), do); err != nil {
 		t.Fatal(err)
 	}
