@@ -70,6 +70,11 @@ type Route struct {
 	Cross bool
 	// PerAddress limits how often one address may call.
 	PerAddress bool
+	// MaxBody bounds the bytes of a body that is read; 0 is none at all.
+	MaxBody int64
+	// Long routes stream for as long as the caller takes them; others have
+	// [Limits.Request].
+	Long bool
 	// Serve answers. An error that it returns is answered by the server, as long as
 	// nothing has been written.
 	Serve func(w http.ResponseWriter, r *http.Request) error

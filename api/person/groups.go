@@ -1,0 +1,256 @@
+package person
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.org/cis/api"
+	"example.org/cis/api/view"
+	"example.org/cis/sinks"
+	"example.org/cis/transforms/people"
+)
+
+// groupLife is how old the counts of groups may be.
+const groupLife = 5 * time.Minute
+
+// groupSources are where groups come from: the attributes that people can be
+// searched by.
+var groupSources = []string{"ldap", "mozilliansorg"}
+
+func groupPath(source string) people.Path { return people.Path("access_information." + source) }
+
+// A shade is a group and who may see that somebody is in it.
+type shade struct{ source, name, class, display string }
+
+// A groupIndex counts the members of groups. One reading of everybody serves all
+// callers: it counts apart what different ones may see.
+type groupIndex struct {
+	s      *service
+	mu     sync.Mutex // held while everybody is read: whoever comes meanwhile waits for the same
+	counts map[shade]int64
+	asOf   time.Time
+	read   time.Time
+}
+
+func newGroupIndex(s *service) *groupIndex { return &groupIndex{s: s} }
+
+func (g *groupIndex) fresh(ctx context.Context) (counts map[shade]int64, asOf time.Time, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := g.s.Now(); g.counts == nil || now.Sub(g.read) > groupLife {
+		counts := map[shade]int64{}
+		_, _, err := g.s.everybody(ctx, func(p *people.Profile) error {
+			if !p.Value(people.Active).True() {
+				return nil
+			}
+			for _, source := range groupSources {
+				a, _ := p.Find(groupPath(source))
+				for _, e := range a.Value.Entries() {
+					counts[shade{source, e.Key, a.Metadata.Classification, a.Metadata.Display}]++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		g.counts, g.asOf, g.read = counts, now, now
+	}
+	return g.counts, g.asOf, nil
+}
+
+// A Group is one group, with the number of its active members whose membership
+// the caller sees.
+type Group struct {
+	Source  string `json:"source"`
+	Name    string `json:"name"`
+	Members int64  `json:"members"`
+}
+
+// seen are the groups in which the caller sees somebody, by source and name.
+func (s *service) seen(r *http.Request) ([]Group, time.Time, error) {
+	counts, asOf, err := s.groups.fresh(r.Context())
+	if err != nil {
+		return nil, asOf, err
+	}
+	grant := view.Of(api.CallerOf(r.Context()).Scopes)
+	sums := map[Group]int64{}
+	for sh, n := range counts {
+		if grant.Sees(sh.class, sh.display) {
+			sums[Group{Source: sh.source, Name: sh.name}] += n
+		}
+	}
+	groups := make([]Group, 0, len(sums))
+	for g, n := range sums {
+		g.Members = n
+		groups = append(groups, g)
+	}
+	slices.SortFunc(groups, byName)
+	return groups, asOf, nil
+}
+
+func byName(a, b Group) int {
+	return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Name, b.Name))
+}
+
+// listGroups lists groups with counts, those of one source if it is named.
+func (s *service) listGroups(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	source := q.Get("source")
+	if source != "" && !slices.Contains(groupSources, source) {
+		return api.Bad("source is one of " + strings.Join(groupSources, ", "))
+	}
+	place, err := s.Seal.place(r, q)
+	if err != nil {
+		return err
+	}
+	groups, asOf, err := s.seen(r)
+	if err != nil {
+		return err
+	}
+	groups = slices.DeleteFunc(groups, func(g Group) bool { return source != "" && g.Source != source })
+	if place != "" { // a place is where the page before ended, so that groups that come and go shift nobody
+		last := Group{}
+		last.Source, last.Name, _ = strings.Cut(place, "\x00")
+		i, there := slices.BinarySearchFunc(groups, last, byName)
+		if there {
+			i++
+		}
+		groups = groups[i:]
+	}
+	next := ""
+	if len(groups) > idsPage {
+		groups = groups[:idsPage]
+		last := groups[idsPage-1]
+		if next, err = s.Seal.token(r, q, last.Source+"\x00"+last.Name); err != nil {
+			return err
+		}
+	}
+	return api.JSON(w, http.StatusOK, map[string]any{"groups": groups, "as_of": asOf, "nextPage": orNull(next)})
+}
+
+// groupOf reads which group a path names: the first of its readings that has
+// members whom the caller sees.
+func (s *service) groupOf(r *http.Request) (Group, time.Time, error) {
+	none := &api.Error{Status: http.StatusNotFound, Code: "not_found", Description: "there is no such group, or nobody in it whom you may see there"}
+	names, err := values(r, "name")
+	if err != nil {
+		return Group{}, time.Time{}, err
+	}
+	groups, asOf, err := s.seen(r)
+	if err != nil {
+		return Group{}, asOf, err
+	}
+	for _, name := range names {
+		if i, there := slices.BinarySearchFunc(groups, Group{Source: r.PathValue("source"), Name: name}, byName); there {
+			return groups[i], asOf, nil
+		}
+	}
+	return Group{}, asOf, none
+}
+
+// group tells of one group.
+func (s *service) group(w http.ResponseWriter, r *http.Request) error {
+	g, asOf, err := s.groupOf(r)
+	if err != nil {
+		return err
+	}
+	return api.JSON(w, http.StatusOK, map[string]any{"source": g.Source, "name": g.Name, "members": g.Members, "as_of": asOf})
+}
+
+// A member of a group: of the profile what the caller sees. Since is when the
+// source was first seen to say so, nil if the history does not know.
+type member struct {
+	UUID   people.ID  `json:"uuid"`
+	UserID *string    `json:"user_id"`
+	Email  *string    `json:"primary_email"`
+	Since  *time.Time `json:"since"`
+}
+
+// members lists who is in a group, as the profiles say at this moment.
+func (s *service) members(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	source := r.PathValue("source")
+	if !slices.Contains(groupSources, source) {
+		return &api.Error{Status: http.StatusNotFound, Code: "not_found", Description: "groups have a source, one of " + strings.Join(groupSources, ", ")}
+	}
+	active, err := activeOf(q)
+	if err != nil {
+		return err
+	}
+	names, err := values(r, "name")
+	if err != nil {
+		return err
+	}
+	place, err := s.Seal.place(r, q)
+	if err != nil {
+		return err
+	}
+	if place != "" { // the page before knows by which reading of the name it found somebody
+		reading, after, _ := strings.Cut(place, "\x00")
+		names, place = []string{reading}, after
+	}
+	path, grant := groupPath(source), view.Of(api.CallerOf(r.Context()).Scopes)
+	rows, next := []member{}, ""
+	for _, name := range names {
+		in := condition{key: people.Key{Scheme: people.Scheme(path), Value: name}}
+		next, err = s.looked(r.Context(), sinks.Query{Active: active, After: place, Limit: membersPage}, []condition{in}, func(stored sinks.Stored, p *people.Profile) (bool, error) {
+			if _, seen := grant.Attribute(p, path); !seen {
+				return false, nil
+			}
+			mail, _ := grant.Attribute(p, people.PrimaryEmail)
+			since, err := s.since(r.Context(), stored.ID, path, name)
+			if err != nil {
+				return false, err
+			}
+			rows = append(rows, member{stored.ID, orNull(loginOf(grant, p)), orNull(mail.Value.Text()), since})
+			return len(rows) >= membersPage, nil
+		})
+		if err != nil {
+			return err
+		}
+		if next != "" {
+			next = name + "\x00" + next
+		}
+		if len(rows) > 0 || next != "" {
+			break
+		}
+	}
+	if next, err = s.Seal.token(r, q, next); err != nil {
+		return err
+	}
+	return api.JSON(w, http.StatusOK, map[string]any{"members": rows, "nextPage": orNull(next)})
+}
+
+// since is when somebody came into a group for the last time.
+func (s *service) since(ctx context.Context, id people.ID, path people.Path, name string) (*time.Time, error) {
+	revisions, err := s.Revisions(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, rev := range slices.Backward(revisions) {
+		for _, o := range rev.Operations {
+			for _, ch := range o.Changes {
+				if ch.Path == path && ch.New.Value.Has(name) && !ch.Old.Value.Has(name) {
+					at := ch.Since
+					if at.IsZero() {
+						at = rev.RecordedAt
+					}
+					return &at, nil
+				}
+			}
+		}
+	}
+	return nil, nil
+}

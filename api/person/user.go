@@ -1,0 +1,240 @@
+package person
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+
+	"example.org/cis/api"
+	"example.org/cis/api/view"
+	"example.org/cis/sinks"
+	"example.org/cis/transforms/people"
+)
+
+// user answers with one profile, or {} if there is nobody.
+func (s *service) user(w http.ResponseWriter, r *http.Request, by people.Path) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	wish, err := s.wish(r, q)
+	if err != nil {
+		return err
+	}
+	vs, err := values(r, "value")
+	if err != nil {
+		return err
+	}
+	found, err := s.find(r.Context(), by, vs, wish.active)
+	if err != nil {
+		return err
+	}
+	body := &served{body: []byte("{}\n")}
+	if found != nil {
+		if body, err = s.serve(*found, wish); err != nil {
+			return err
+		}
+	}
+	return body.write(w, r)
+}
+
+// A served is a body and its tag.
+type served struct {
+	body []byte
+	tag  string
+}
+
+// serve is what a wish shows of a person.
+func (s *service) serve(found person, wish wish) (*served, error) {
+	key := viewKey{found.id, found.revision, wish.Grant, wish.fields}
+	if v := s.views.view(key); v != nil {
+		return v, nil
+	}
+	p, err := found.profile()
+	if err != nil {
+		return nil, err
+	}
+	v := &served{body: append(view.Append(nil, wish.profile(p), s.containers), '\n')}
+	// The tag says nothing but what the caller sees: it is made of the body alone.
+	sum := sha256.Sum256(v.body)
+	v.tag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
+	s.views.keep(key, v)
+	return v, nil
+}
+
+// write answers with a body, or that the caller has it (RFC 9110, section 13.1.2).
+func (v *served) write(w http.ResponseWriter, r *http.Request) error {
+	h := w.Header()
+	h.Set("Cache-Control", "private, no-cache")
+	h.Add("Vary", "Authorization")
+	if v.tag != "" {
+		h.Set("ETag", v.tag)
+		if slices.ContainsFunc(strings.Split(r.Header.Get("If-None-Match"), ","), func(tag string) bool {
+			tag = strings.TrimSpace(tag)
+			return tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(v.tag, "W/")
+		}) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	return api.Body(w, http.StatusOK, "application/json", v.body)
+}
+
+// A person is somebody found.
+type person struct {
+	id       people.ID
+	revision int64
+	active   bool
+	profile  func() (*people.Profile, error)
+}
+
+// find finds whom a value leads to, nil if there is nobody.
+func (s *service) find(ctx context.Context, by people.Path, values []string, active *bool) (*person, error) {
+	var lists [][]people.ID
+	if by == people.UUID {
+		for _, v := range values {
+			if id, err := people.ParseID(strings.ToLower(v)); err == nil {
+				lists = append(lists, []people.ID{id})
+			}
+		}
+	} else {
+		var keys []people.Key
+		for _, v := range values {
+			keys = append(keys, keysOf(by, v)...)
+		}
+		var err error
+		if lists, err = s.Store.Lookup(ctx, keys); err != nil {
+			return nil, err
+		}
+	}
+	for _, ids := range lists {
+		found, err := s.among(ctx, by, ids, values, active)
+		if found != nil || err != nil {
+			return found, err
+		}
+	}
+	return nil, nil
+}
+
+// keysOf are the keys by which a value leads to somebody, the better one first.
+func keysOf(by people.Path, v string) []people.Key {
+	switch by {
+	case people.UserID: // a former one leads to whom it was, until somebody else has it
+		return []people.Key{{Scheme: people.ByUserID, Value: v}, {Scheme: people.ByFormerID, Value: v}}
+	case people.PrimaryEmail:
+		return []people.Key{{Scheme: people.ByEmail, Value: strings.ToLower(v)}}
+	}
+	return []people.Key{{Scheme: people.ByUsername, Value: v}}
+}
+
+// among picks one of several: an active one before others, and then by uuid, so
+// that it is the same one each time.
+func (s *service) among(ctx context.Context, by people.Path, ids []people.ID, values []string, active *bool) (*person, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	list, err := s.Store.People(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var found []person
+	for _, stored := range list {
+		p, err := s.person(stored)
+		if err != nil {
+			return nil, err
+		}
+		if active != nil && *active != p.active {
+			continue
+		}
+		if by == people.PrimaryEmail { // it leads to whose record has it, too
+			profile, err := p.profile()
+			if err != nil {
+				return nil, err
+			}
+			mail := profile.Value(people.PrimaryEmail).Text()
+			if !slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, mail) }) {
+				continue
+			}
+		}
+		found = append(found, p)
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(found, func(a, b person) int {
+		if a.active != b.active {
+			if a.active {
+				return -1
+			}
+			return 1
+		}
+		return bytes.Compare(a.id[:], b.id[:])
+	})
+	return &found[0], nil
+}
+
+// person is somebody as they are stored. A profile is read once a revision, as
+// long as it is remembered.
+func (s *service) person(stored sinks.Stored) (person, error) {
+	out := person{id: stored.ID, revision: stored.Revision}
+	if active, ok := s.views.activeOf(stored.ID, stored.Revision); ok {
+		out.active = active
+		out.profile = func() (*people.Profile, error) { return unpack(stored) }
+		return out, nil
+	}
+	p, err := unpack(stored)
+	if err != nil {
+		return out, err
+	}
+	out.active, out.profile = p.Value(people.Active).True(), func() (*people.Profile, error) { return p, nil }
+	s.views.keepActive(stored.ID, stored.Revision, out.active)
+	return out, nil
+}
+
+// metadata says whether an address is known, to anybody: login pages ask it
+// before they know who is there. It says nothing else.
+func (s *service) metadata(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	active, err := activeOf(q)
+	if err != nil {
+		return err
+	}
+	vs, err := values(r, "email")
+	if err != nil {
+		return err
+	}
+	found, err := s.find(r.Context(), people.PrimaryEmail, vs, active)
+	if err != nil {
+		return err
+	}
+	inLDAP := false
+	if found != nil {
+		p, err := found.profile()
+		if err != nil {
+			return err
+		}
+		inLDAP = !p.Value("identities.mozilla_ldap_id").IsNull()
+	}
+	return api.JSON(w, http.StatusOK, map[string]any{"exists": map[string]bool{"cis": found != nil, "ldap": inLDAP}})
+}
+
+// loginOf is the user_id of somebody if a grant shows it.
+func loginOf(g view.Grant, p *people.Profile) string {
+	a, _ := g.Attribute(p, people.UserID)
+	return a.Value.Text()
+}
+
+func orNull(s string) *string {
+	if cmp.Or(s, "") == "" {
+		return nil
+	}
+	return &s
+}
