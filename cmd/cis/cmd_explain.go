@@ -135,7 +135,11 @@ func (c explainCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	x, err := p.explain(ctx, o, cfg, cat, s, profile, only)
+	keys, err := p.trusted(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	x, err := p.explain(ctx, o, cfg, cat, keys, s, profile, only)
 	if err != nil {
 		return err
 	}
@@ -174,14 +178,11 @@ func attributeOf(cat *catalogue.Catalogue, name string) (people.Path, error) {
 	return "", usageError{fmt.Errorf("no attribute is called %s: `cis person get PERSON --all` lists them", name)}
 }
 
-// explain gathers what can be said of a person, or of one attribute.
-func (p *program) explain(ctx context.Context, o *opened, cfg *config.Config, cat *catalogue.Catalogue, s sinks.Stored, profile *people.Profile, only people.Path) (explanation, error) {
+// explain gathers what can be said of a person, or of one attribute. Keys are
+// those by which signatures verify.
+func (p *program) explain(ctx context.Context, o *opened, cfg *config.Config, cat *catalogue.Catalogue, keys sign.Keys, s sinks.Stored, profile *people.Profile, only people.Path) (explanation, error) {
 	x := explanation{Person: s.ID, UserID: profile.Value(people.UserID).Text(), Name: nameOf(profile), Active: profile.Value(people.Active).True(), Revision: s.Revision, Attributes: []explained{}, Records: []recordRow{}}
 	evidence, err := unpackEvidence(s)
-	if err != nil {
-		return x, err
-	}
-	keys, err := p.trusted(ctx, cfg)
 	if err != nil {
 		return x, err
 	}

@@ -15,6 +15,14 @@ func (versionCommand) Help() string {
     cis version`
 }
 
+// version is the version of the module that the program was built from.
+func version() string {
+	if build, ok := debug.ReadBuildInfo(); ok && build.Main.Version != "" {
+		return build.Main.Version
+	}
+	return "(devel)"
+}
+
 func (versionCommand) Run(p *program) error {
 	v := struct {
 		Version  string `json:"version"`
@@ -22,11 +30,8 @@ func (versionCommand) Run(p *program) error {
 		Modified bool   `json:"modified,omitzero"`
 		Go       string `json:"go"`
 		Platform string `json:"platform"`
-	}{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	}{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if build, ok := debug.ReadBuildInfo(); ok {
-		if build.Main.Version != "" {
-			v.Version = build.Main.Version
-		}
 		for _, s := range build.Settings {
 			switch s.Key {
 			case "vcs.revision":

@@ -70,6 +70,7 @@ type commandLine struct {
 	Import     importCommand     `cmd:"" help:"Take profiles over."`
 	Dump       dumpCommand       `cmd:"" help:"Write out all profiles."`
 	VaultOf    vaultCommands     `cmd:"" name:"vault" help:"Look after a vault."`
+	Serve      serveCommand      `cmd:"" help:"Serve the person service."`
 
 	Init    initCommand    `cmd:"" help:"Write a configuration to start from."`
 	Config  configCommands `cmd:"" help:"Look at the configuration."`

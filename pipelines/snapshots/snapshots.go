@@ -278,6 +278,29 @@ func (w *World) Profile(ctx context.Context, r snapshot.Row) (*people.Profile, e
 	return people.ParseProfile(body)
 }
 
+// Each calls yield for each person of the snapshot, sorted by id, with their
+// packed profile. Whoever was erased is left out. An error of yield ends it and is
+// returned as it is.
+func (w *World) Each(ctx context.Context, yield func(id people.ID, packed []byte) error) error {
+	for i := range w.Rows.Len() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		row := w.Rows.At(i)
+		packed, err := w.Packed(ctx, row)
+		if err != nil {
+			return err
+		}
+		if blank(packed) {
+			continue
+		}
+		if err := yield(row.ID, packed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Keep is how long bodies that a later snapshot superseded are kept.
 const Keep = 35 * 24 * time.Hour
 

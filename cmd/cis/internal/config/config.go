@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -36,6 +38,46 @@ type Config struct {
 	// Protected are user_ids of people whom absence never ends.
 	Protected []string `yaml:"protected"`
 	Sources   []Source `yaml:"sources"`
+	API       API      `yaml:"api"`
+}
+
+// API is what the person service needs to know beside all that.
+type API struct {
+	// Listen is the address that is listened on.
+	Listen string `yaml:"listen"`
+	// URL is how callers reach the service; of Listen if it is "".
+	URL string `yaml:"url"`
+	// Audience is what the aud of every token must be, or have among others.
+	Audience string   `yaml:"audience"`
+	Issuers  []Issuer `yaml:"issuers"`
+	// Origins whose pages may call the routes that are open to anyone.
+	Origins []string `yaml:"origins"`
+	// Proxies is how many proxies stand before the service.
+	Proxies int `yaml:"proxies"`
+	// ListScope is demanded of whoever lists ids, if it is not "".
+	ListScope string `yaml:"list_scope"`
+	// PublicKeys is a file or an https URL with the public keys of all publishers,
+	// for a face that holds no signing keys; "" takes them from the signing keys.
+	PublicKeysFile string `yaml:"public_keys_file"`
+	PublicKeysURL  string `yaml:"public_keys_url"`
+	// WellKnown is the path of the discovery document.
+	WellKnown string `yaml:"well_known"`
+	// OIDC is the discovery document of whoever logs people in, and AccessFile a
+	// JSON file, both to be told to callers.
+	OIDC       string `yaml:"oidc_discovery_uri"`
+	AccessFile string `yaml:"access_file"`
+}
+
+// An Issuer makes tokens that the person service accepts.
+type Issuer struct {
+	Issuer string `yaml:"issuer"`
+	// JWKS is where its keys are; by its own discovery document if it is "".
+	JWKS       string   `yaml:"jwks_url"`
+	Algorithms []string `yaml:"algorithms"`
+	// Accounts are the verified addresses of accounts that it may speak for, who
+	// have the Scopes: of an issuer such as Google, whose tokens have none.
+	Accounts []string `yaml:"accounts"`
+	Scopes   []string `yaml:"scopes"`
 }
 
 // Signing is the policy of verification.
@@ -151,6 +193,7 @@ func parse(b []byte, path string, env Env, table Table) (*Config, error) {
 		Blobs:   "dir:cis-blobs",
 		Keys:    "dir:cis-keys",
 		Absence: Absence{ConfirmAfter: 24 * time.Hour, Grace: 72 * time.Hour, GraceHRIS: 24 * time.Hour},
+		API:     API{Listen: "127.0.0.1:8080", WellKnown: "/.well-known/mozilla-iam"},
 	}
 	d := &decoder{file: path, dir: filepath.Dir(abs), table: table, places: map[string]place{}, refs: map[string]bool{}}
 	if node := d.root(b); node != nil {
@@ -195,6 +238,7 @@ func (d *decoder) validate(c *Config) {
 			d.complain(path, "want a duration that is not negative")
 		}
 	}
+	d.validateAPI(&c.API)
 	d.unique("subscribers", c.Subscribers)
 	d.unique("protected", c.Protected)
 	if len(c.Sources) == 0 && !d.complained("sources") {
@@ -204,6 +248,45 @@ func (d *decoder) validate(c *Config) {
 		if s.Config != nil {
 			d.validateSource(s)
 		}
+	}
+}
+
+func (d *decoder) validateAPI(a *API) {
+	if _, _, err := net.SplitHostPort(a.Listen); err != nil {
+		d.complain("api.listen", "want an address and a port, such as 127.0.0.1:8080")
+	}
+	for path, text := range map[string]string{"api.url": a.URL, "api.oidc_discovery_uri": a.OIDC, "api.public_keys_url": a.PublicKeysURL} {
+		if u, err := url.Parse(text); text != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery+u.Fragment != "") {
+			d.complain(path, "want a URL such as https://person.example.org")
+		}
+	}
+	if a.PublicKeysURL != "" && !strings.HasPrefix(a.PublicKeysURL, "https://") {
+		d.complain("api.public_keys_url", "want https")
+	}
+	if a.PublicKeysURL != "" && a.PublicKeysFile != "" {
+		d.complain("api.public_keys_file", "at most one of public_keys_file and public_keys_url")
+	}
+	if !strings.HasPrefix(a.WellKnown, "/.well-known/") {
+		d.complain("api.well_known", "want a path that begins with /.well-known/")
+	}
+	if a.Proxies < 0 {
+		d.complain("api.proxies", "want a number that is not negative")
+	}
+	for i, origin := range a.Origins {
+		if u, err := url.Parse(origin); err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host {
+			d.complain(fmt.Sprintf("api.origins[%d]", i), "want an origin such as https://login.example.org, without a path")
+		}
+	}
+	for i, issuer := range a.Issuers {
+		if issuer.Issuer == "" {
+			d.complain(fmt.Sprintf("api.issuers[%d]", i), "an issuer without its issuer: what the iss of its tokens is")
+		}
+		if len(issuer.Scopes) > 0 && len(issuer.Accounts) == 0 {
+			d.complain(fmt.Sprintf("api.issuers[%d]", i), "scopes are for accounts, of which there are none: every token of the issuer would have them")
+		}
+	}
+	if len(a.Issuers) > 0 && a.Audience == "" {
+		d.complain("api.audience", "missing: without it a token that was made for somebody else would be accepted")
 	}
 }
 

@@ -75,6 +75,7 @@ func TestDefaults(t *testing.T) {
 		Salt:    "file:/etc/cis/salt",
 		Absence: Absence{24 * time.Hour, 72 * time.Hour, 24 * time.Hour},
 		Sources: []Source{{Name: "a", Type: "tiny", Config: &struct{}{}}},
+		API:     API{Listen: "127.0.0.1:8080", WellKnown: "/.well-known/mozilla-iam"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -94,6 +95,13 @@ absence:
   grace: 0s
 protected:
   - ad|Example|root
+api:
+  listen: :9000
+  url: https://person.example.org
+  audience: api
+  issuers: [{issuer: "https://auth.example.org/", algorithms: [ES256]}, {issuer: "https://accounts.google.com", accounts: [a@example.org], scopes: [write]}]
+  origins: [https://login.example.org]
+  public_keys_file: keys.json
 sources:
   - name: hr-main
     type: hr
@@ -126,6 +134,11 @@ func TestWholeFile(t *testing.T) {
 		Signing:     Signing{true, map[string][]string{"hris": {"RS256", "EdDSA"}}},
 		Absence:     Absence{90 * time.Minute, 0, 24 * time.Hour},
 		Protected:   []string{"ad|Example|root"},
+		API: API{
+			Listen: ":9000", URL: "https://person.example.org", Audience: "api", Origins: []string{"https://login.example.org"},
+			Issuers:        []Issuer{{Issuer: "https://auth.example.org/", Algorithms: []string{"ES256"}}, {Issuer: "https://accounts.google.com", Accounts: []string{"a@example.org"}, Scopes: []string{"write"}}},
+			PublicKeysFile: "/etc/cis/keys.json", WellKnown: "/.well-known/mozilla-iam",
+		},
 		Sources: []Source{
 			{"hr-main", "hr", &hr{HRBase{
 				Name: "hr-main", URL: "https://hr.example.org/report", CAFile: "/etc/cis/ca.pem", Timeout: 5 * time.Second,
@@ -208,7 +221,7 @@ func TestComplaints(t *testing.T) {
 			`cis.yaml:3: absence: unknown key "grase": did you mean "grace"?`,
 		}},
 		{"a key like no other", "colour: red\n" + minimal, nil, []string{
-			`cis.yaml:1: unknown key "colour": want one of absence, blobs, catalogue, keys, protected, salt, signing, sources, subscribers, vault`,
+			`cis.yaml:1: unknown key "colour": want one of absence, api, blobs, catalogue, keys, protected, salt, signing, sources, subscribers, vault`,
 		}},
 		{"wrong types", "subscribers: test\nabsence: {grace: 3 days, confirm_after: -1h}\nsigning: {require_binding: yes}\nvault: [a]\n" + minimal, nil, []string{
 			"cis.yaml:1: subscribers: want a list, such as [a, b]",
@@ -281,9 +294,20 @@ sources:
 		{"variables", minimal, Env{"CIS_VAULT": "nowhere", "CIS_VUALT": "x", "CIS_ABSENCE_GRACE": "soon", "CIS_SOURCES_B_URL": "x", "CIS_SIGNING_ALGORITHMS": "[x"}, []string{
 			"CIS_ABSENCE_GRACE: want a duration such as 90s, 15m or 24h",
 			"CIS_SIGNING_ALGORITHMS: want YAML in one line, such as {a: b} or [a, b]",
-			`CIS_SOURCES_B_URL: unknown setting "CIS_SOURCES_B_URL": want one of CIS_ABSENCE_CONFIRM_AFTER, CIS_ABSENCE_GRACE, CIS_ABSENCE_GRACE_HRIS, CIS_BLOBS, CIS_CATALOGUE, CIS_KEYS, CIS_PROTECTED, CIS_SALT, CIS_SIGNING_ALGORITHMS, CIS_SIGNING_REQUIRE_BINDING, CIS_SUBSCRIBERS, CIS_VAULT`,
+			`CIS_SOURCES_B_URL: unknown setting "CIS_SOURCES_B_URL"`,
 			`CIS_VUALT: unknown setting "CIS_VUALT": did you mean "CIS_VAULT"?`,
 			"CIS_VAULT: want scheme:where, with a scheme of sqlite",
+		}},
+		{"the person service", minimal + "api:\n  listen: here\n  url: person\n  issuers: [{issuer: x}, {scopes: [write]}]\n  origins: [https://a.example.org/login]\n  public_keys_url: http://x.example.org\n  well_known: /x\n  proxies: -1\n", nil, []string{
+			"cis.yaml:3: api.audience: missing: without it a token that was made for somebody else would be accepted",
+			"cis.yaml:4: api.listen: want an address and a port, such as 127.0.0.1:8080",
+			"cis.yaml:5: api.url: want a URL such as https://person.example.org",
+			"cis.yaml:6: api.issuers[1]: an issuer without its issuer: what the iss of its tokens is",
+			"cis.yaml:6: api.issuers[1]: scopes are for accounts, of which there are none: every token of the issuer would have them",
+			"cis.yaml:7: api.origins[0]: want an origin such as https://login.example.org, without a path",
+			"cis.yaml:8: api.public_keys_url: want https",
+			"cis.yaml:9: api.well_known: want a path that begins with /.well-known/",
+			"cis.yaml:10: api.proxies: want a number that is not negative",
 		}},
 		{"a variable of two meanings", "salt: file:x\nsources: [{name: a, type: hr, file: x}, {name: a-ca, type: hr, file: x}]\n", nil, []string{
 			"cis.yaml:2: sources.a.ca_file: the variable CIS_SOURCES_A_CA_FILE would mean sources.a-ca.file as well: rename a source",
