@@ -119,10 +119,6 @@ type wish struct {
 	active *bool
 }
 
-func wanted(active *bool, p *people.Profile) bool {
-	return active == nil || *active == p.Value(people.Active).True()
-}
-
 // maxQuery bounds what stands after the question mark.
 const maxQuery = 8 << 10
 
@@ -179,34 +175,40 @@ func (s *service) fieldsOf(list string) (string, error) {
 	return strings.Join(slices.Compact(fields), ","), nil
 }
 
-// profile is what a wish shows of a profile.
-func (w wish) profile(p *people.Profile) *people.Profile {
-	p = w.Grant.Profile(p)
+// append appends what a wish shows of a profile.
+func (s *service) append(b []byte, d *view.Doc, w wish) []byte {
 	if w.fields == "" {
-		return p
+		return d.Append(b, w.Grant, nil, s.containers)
 	}
-	some := &people.Profile{Schema: p.Schema}
-	for field := range strings.SplitSeq(w.fields, ",") {
-		for _, n := range p.Attributes {
-			if container, _ := n.Path.Split(); string(n.Path) == field || container == field {
-				some.Set(n.Path, n.Attribute)
-			}
-		}
-	}
-	return some
+	fields := strings.Split(w.fields, ",")
+	return d.Append(b, w.Grant, func(path people.Path) bool {
+		container, _ := path.Split()
+		return slices.Contains(fields, string(path)) || container != "" && slices.Contains(fields, container)
+	}, s.containers)
 }
 
-// unpack reads a stored profile.
-func unpack(s sinks.Stored) (*people.Profile, error) {
+// read reads a stored profile.
+func read(s sinks.Stored) (*view.Doc, error) {
 	body, err := sinks.Unpack(s.Profile)
 	if err != nil {
 		return nil, fmt.Errorf("person: %s: %w", s.ID, err)
 	}
-	p, err := people.ParseProfile(body)
+	d, err := view.Read(body)
 	if err != nil {
 		return nil, fmt.Errorf("person: %s: %w", s.ID, err)
 	}
-	return p, nil
+	return d, nil
+}
+
+// text is what an attribute says, whoever may see it.
+func text(d *view.Doc, path people.Path) (string, error) {
+	a, err := d.Attribute(path)
+	return a.Value.Text(), err
+}
+
+func isActive(d *view.Doc) (bool, error) {
+	a, err := d.Attribute(people.Active)
+	return a.Value.True(), err
 }
 
 // values are what a part of a path may mean: decoded once, and, as some clients
@@ -222,9 +224,6 @@ func values(r *http.Request, name string) ([]string, error) {
 	return []string{once}, nil
 }
 
-// errNobody is when nobody is found.
-var errNobody = errors.New("person: nobody")
-
 // byID reads the person whose uuid stands in the path.
 func (s *service) byID(r *http.Request) (sinks.Stored, *people.Profile, error) {
 	id, err := people.ParseID(strings.ToLower(r.PathValue("id")))
@@ -238,6 +237,13 @@ func (s *service) byID(r *http.Request) (sinks.Stored, *people.Profile, error) {
 	if err != nil {
 		return stored, nil, err
 	}
-	p, err := unpack(stored)
-	return stored, p, err
+	body, err := sinks.Unpack(stored.Profile)
+	if err != nil {
+		return stored, nil, fmt.Errorf("person: %s: %w", id, err)
+	}
+	p, err := people.ParseProfile(body)
+	if err != nil {
+		return stored, nil, fmt.Errorf("person: %s: %w", id, err)
+	}
+	return stored, p, nil
 }

@@ -36,7 +36,7 @@ type Snapshot struct {
 // since the snapshot as it has them, and the others as the store does. So it costs
 // no document of the store for whom nothing changed, and nothing is shown that
 // was closed meanwhile.
-func (s *service) everybody(ctx context.Context, yield func(*people.Profile) error) (run string, asOf time.Time, err error) {
+func (s *service) everybody(ctx context.Context, yield func(*view.Doc) error) (run string, asOf time.Time, err error) {
 	snap, err := s.Everybody(ctx)
 	if errors.Is(err, ErrNoSnapshot) {
 		return "", time.Time{}, &api.Error{Status: http.StatusServiceUnavailable, Code: "no_snapshot", Description: "no run has made a snapshot yet", Cause: err}
@@ -58,11 +58,11 @@ func (s *service) everybody(ctx context.Context, yield func(*people.Profile) err
 		return "", time.Time{}, err
 	}
 	one := func(id people.ID, packed []byte) error {
-		p, err := unpack(sinks.Stored{ID: id, Profile: packed})
+		d, err := read(sinks.Stored{ID: id, Profile: packed})
 		if err != nil {
 			return err
 		}
-		return yield(p)
+		return yield(d)
 	}
 	err = snap.Each(ctx, func(id people.ID, packed []byte) error {
 		if moved[id] {
@@ -114,14 +114,16 @@ func (s *service) export(w http.ResponseWriter, r *http.Request) error {
 	var b []byte
 	hash, waiting := sha256.New(), 0
 	control := http.NewResponseController(w)
-	out.Run, out.AsOf, err = s.everybody(r.Context(), func(p *people.Profile) error {
-		if !wanted(wish.active, p) {
-			return nil
+	out.Run, out.AsOf, err = s.everybody(r.Context(), func(d *view.Doc) error {
+		if wish.active != nil {
+			if active, err := isActive(d); err != nil || active != *wish.active {
+				return err
+			}
 		}
 		if out.Count++; out.Count == 1 {
 			w.Header().Set("Content-Type", "application/jsonl")
 		}
-		b = append(view.Append(b[:0], wish.profile(p), s.containers), '\n')
+		b = append(s.append(b[:0], d, wish), '\n')
 		hash.Write(b)
 		// Whoever takes nothing for a minute has gone.
 		_ = control.SetWriteDeadline(s.Now().Add(time.Minute))

@@ -3,6 +3,7 @@ package person
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,12 +45,15 @@ func (g *groupIndex) fresh(ctx context.Context) (counts map[shade]int64, asOf ti
 	defer g.mu.Unlock()
 	if now := g.s.Now(); g.counts == nil || now.Sub(g.read) > groupLife {
 		counts := map[shade]int64{}
-		_, _, err := g.s.everybody(ctx, func(p *people.Profile) error {
-			if !p.Value(people.Active).True() {
-				return nil
+		_, _, err := g.s.everybody(ctx, func(d *view.Doc) error {
+			if active, err := isActive(d); err != nil || !active {
+				return err
 			}
 			for _, source := range groupSources {
-				a, _ := p.Find(groupPath(source))
+				a, err := d.Attribute(groupPath(source))
+				if err != nil {
+					return err
+				}
 				for _, e := range a.Value.Entries() {
 					counts[shade{source, e.Key, a.Metadata.Classification, a.Metadata.Display}]++
 				}
@@ -205,16 +209,17 @@ func (s *service) members(w http.ResponseWriter, r *http.Request) error {
 	rows, next := []member{}, ""
 	for _, name := range names {
 		in := condition{key: people.Key{Scheme: people.Scheme(path), Value: name}}
-		next, err = s.looked(r.Context(), sinks.Query{Active: active, After: place, Limit: membersPage}, []condition{in}, func(stored sinks.Stored, p *people.Profile) (bool, error) {
-			if _, seen := grant.Attribute(p, path); !seen {
-				return false, nil
-			}
-			mail, _ := grant.Attribute(p, people.PrimaryEmail)
-			since, err := s.since(r.Context(), stored.ID, path, name)
-			if err != nil {
+		next, err = s.looked(r.Context(), sinks.Query{Active: active, After: place, Limit: membersPage}, []condition{in}, func(id people.ID, d *view.Doc) (bool, error) {
+			if _, in, err := d.Seen(grant, path); !in || err != nil {
 				return false, err
 			}
-			rows = append(rows, member{stored.ID, orNull(loginOf(grant, p)), orNull(mail.Value.Text()), since})
+			login, err1 := seen(d, grant, people.UserID)
+			mail, err2 := seen(d, grant, people.PrimaryEmail)
+			since, err3 := s.since(r.Context(), id, path, name)
+			if err := errors.Join(err1, err2, err3); err != nil {
+				return false, err
+			}
+			rows = append(rows, member{id, orNull(login), orNull(mail), since})
 			return len(rows) >= membersPage, nil
 		})
 		if err != nil {

@@ -3,6 +3,7 @@ package person
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -69,7 +70,7 @@ func (s *service) users(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		for _, stored := range list {
-			v, err := s.serve(person{id: stored.ID, revision: stored.Revision, profile: func() (*people.Profile, error) { return unpack(stored) }}, wish)
+			v, err := s.serve(person{id: stored.ID, revision: stored.Revision, doc: func() (*view.Doc, error) { return read(stored) }}, wish)
 			if err != nil {
 				return err
 			}
@@ -110,11 +111,17 @@ func (s *service) ids(w http.ResponseWriter, r *http.Request) error {
 	}
 	rows := make([]idRow, 0, len(list))
 	for _, stored := range list {
-		p, err := unpack(stored)
+		d, err := read(stored)
 		if err != nil {
 			return err
 		}
-		rows = append(rows, idRow{stored.ID, orNull(p.Value(people.UserID).Text()), orNull(p.Value(people.PrimaryEmail).Text()), p.Value(people.Active).True()})
+		login, err1 := text(d, people.UserID)
+		mail, err2 := text(d, people.PrimaryEmail)
+		active, err3 := isActive(d)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return err
+		}
+		rows = append(rows, idRow{stored.ID, orNull(login), orNull(mail), active})
 	}
 	return api.JSON(w, http.StatusOK, map[string]any{"users": rows, "nextPage": orNull(next)})
 }
@@ -179,15 +186,16 @@ func filters() string {
 }
 
 // holds reports whether a profile meets it.
-func (c condition) holds(p *people.Profile) bool {
-	v := p.Value(people.Path(c.key.Scheme))
-	switch v.Kind() {
+func (c condition) holds(d *view.Doc) (bool, error) {
+	a, err := d.Attribute(people.Path(c.key.Scheme))
+	switch v := a.Value; v.Kind() {
 	case people.Map:
-		return v.Has(c.key.Value) != c.not
+		return v.Has(c.key.Value) != c.not, err
 	case people.Bool:
-		return (strconv.FormatBool(v.True()) == c.key.Value) != c.not
+		return (strconv.FormatBool(v.True()) == c.key.Value) != c.not, err
+	default:
+		return (!v.IsNull() && v.Text() == c.key.Value) != c.not, err
 	}
-	return (!v.IsNull() && v.Text() == c.key.Value) != c.not
 }
 
 // search lists who meets all filters.
@@ -213,16 +221,19 @@ func (s *service) search(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	users := []jsontext.Value{}
-	next, err := s.looked(r.Context(), sinks.Query{Active: wish.active, After: place, Limit: searchPage}, conditions, func(stored sinks.Stored, p *people.Profile) (bool, error) {
-		login := loginOf(wish.Grant, p)
-		if login == "" {
-			return false, nil
+	next, err := s.looked(r.Context(), sinks.Query{Active: wish.active, After: place, Limit: searchPage}, conditions, func(_ people.ID, d *view.Doc) (bool, error) {
+		login, err := seen(d, wish.Grant, people.UserID)
+		if login == "" || err != nil {
+			return false, err
 		}
 		b := append([]byte(`{"id":`), people.AppendQuoted(nil, login)...)
 		if full {
-			a, _ := p.Find(people.UserID)
+			a, err := d.Attribute(people.UserID)
+			if err != nil {
+				return false, err
+			}
 			b = append(a.AppendJSON([]byte(`{"id":`), true), `,"profile":`...)
-			b = view.Append(b, wish.profile(p), s.containers)
+			b = s.append(b, d, wish)
 		}
 		users = append(users, append(b, '}'))
 		return len(users) >= searchPage, nil
@@ -251,7 +262,7 @@ func flag(q url.Values, name string) (bool, error) {
 // looked looks through the store for those who meet all conditions, until yield
 // has enough, and returns where to go on, "" at the end. The store is asked for
 // one condition, and each page of its answer is looked at whole.
-func (s *service) looked(ctx context.Context, query sinks.Query, conditions []condition, yield func(sinks.Stored, *people.Profile) (enough bool, err error)) (next string, err error) {
+func (s *service) looked(ctx context.Context, query sinks.Query, conditions []condition, yield func(people.ID, *view.Doc) (enough bool, err error)) (next string, err error) {
 	if i := slices.IndexFunc(conditions, func(c condition) bool { return !c.not }); i >= 0 {
 		query.Fact = conditions[i].key
 	}
@@ -262,14 +273,22 @@ func (s *service) looked(ctx context.Context, query sinks.Query, conditions []co
 		}
 		full := false
 		for _, stored := range page.People {
-			p, err := unpack(stored)
+			d, err := read(stored)
 			if err != nil {
 				return "", err
 			}
-			if slices.ContainsFunc(conditions, func(c condition) bool { return !c.holds(p) }) {
+			meets := true
+			for _, c := range conditions {
+				holds, err := c.holds(d)
+				if err != nil {
+					return "", err
+				}
+				meets = meets && holds
+			}
+			if !meets {
 				continue
 			}
-			enough, err := yield(stored, p)
+			enough, err := yield(stored.ID, d)
 			if err != nil {
 				return "", err
 			}

@@ -92,7 +92,7 @@ func (r *reader) Lookup(ctx context.Context, keys []people.Key) ([][]people.ID, 
 
 // A world is a store with people, and the service over it.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	store  *sqlite.Store
 	reader *reader
 	server *api.Server
@@ -107,7 +107,7 @@ type world struct {
 
 var cat = catalogue.Default()
 
-func newWorld(t *testing.T, profiles ...*people.Profile) *world {
+func newWorld(t testing.TB, profiles ...*people.Profile) *world {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "cis.db"), sqlite.Options{})
 	if err != nil {
@@ -266,7 +266,7 @@ func (w *world) ask(method, path, token string, header ...string) *httptest.Resp
 }
 
 // body reads an answer of 200.
-func body[T any](t *testing.T, rec *httptest.ResponseRecorder) (v T) {
+func body[T any](t testing.TB, rec *httptest.ResponseRecorder) (v T) {
 	t.Helper()
 	if rec.Code != http.StatusOK {
 		t.Fatalf("%d: %s", rec.Code, rec.Body)

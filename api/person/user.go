@@ -2,7 +2,6 @@ package person
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -55,11 +54,11 @@ func (s *service) serve(found person, wish wish) (*served, error) {
 	if v := s.views.view(key); v != nil {
 		return v, nil
 	}
-	p, err := found.profile()
+	d, err := found.doc()
 	if err != nil {
 		return nil, err
 	}
-	v := &served{body: append(view.Append(nil, wish.profile(p), s.containers), '\n')}
+	v := &served{body: append(s.append(nil, d, wish), '\n')}
 	// The tag says nothing but what the caller sees: it is made of the body alone.
 	sum := sha256.Sum256(v.body)
 	v.tag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
@@ -90,7 +89,7 @@ type person struct {
 	id       people.ID
 	revision int64
 	active   bool
-	profile  func() (*people.Profile, error)
+	doc      func() (*view.Doc, error)
 }
 
 // find finds whom a value leads to, nil if there is nobody.
@@ -152,11 +151,14 @@ func (s *service) among(ctx context.Context, by people.Path, ids []people.ID, va
 			continue
 		}
 		if by == people.PrimaryEmail { // it leads to whose record has it, too
-			profile, err := p.profile()
+			d, err := p.doc()
 			if err != nil {
 				return nil, err
 			}
-			mail := profile.Value(people.PrimaryEmail).Text()
+			mail, err := text(d, people.PrimaryEmail)
+			if err != nil {
+				return nil, err
+			}
 			if !slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, mail) }) {
 				continue
 			}
@@ -182,16 +184,19 @@ func (s *service) among(ctx context.Context, by people.Path, ids []people.ID, va
 // long as it is remembered.
 func (s *service) person(stored sinks.Stored) (person, error) {
 	out := person{id: stored.ID, revision: stored.Revision}
-	if active, ok := s.views.activeOf(stored.ID, stored.Revision); ok {
-		out.active = active
-		out.profile = func() (*people.Profile, error) { return unpack(stored) }
+	var known bool
+	if out.active, known = s.views.activeOf(stored.ID, stored.Revision); known {
+		out.doc = func() (*view.Doc, error) { return read(stored) }
 		return out, nil
 	}
-	p, err := unpack(stored)
+	d, err := read(stored)
 	if err != nil {
 		return out, err
 	}
-	out.active, out.profile = p.Value(people.Active).True(), func() (*people.Profile, error) { return p, nil }
+	if out.active, err = isActive(d); err != nil {
+		return out, err
+	}
+	out.doc = func() (*view.Doc, error) { return d, nil }
 	s.views.keepActive(stored.ID, stored.Revision, out.active)
 	return out, nil
 }
@@ -217,23 +222,27 @@ func (s *service) metadata(w http.ResponseWriter, r *http.Request) error {
 	}
 	inLDAP := false
 	if found != nil {
-		p, err := found.profile()
+		d, err := found.doc()
 		if err != nil {
 			return err
 		}
-		inLDAP = !p.Value("identities.mozilla_ldap_id").IsNull()
+		dn, err := text(d, "identities.mozilla_ldap_id")
+		if err != nil {
+			return err
+		}
+		inLDAP = dn != ""
 	}
 	return api.JSON(w, http.StatusOK, map[string]any{"exists": map[string]bool{"cis": found != nil, "ldap": inLDAP}})
 }
 
-// loginOf is the user_id of somebody if a grant shows it.
-func loginOf(g view.Grant, p *people.Profile) string {
-	a, _ := g.Attribute(p, people.UserID)
-	return a.Value.Text()
+// seen is what an attribute says if a grant shows it.
+func seen(d *view.Doc, g view.Grant, path people.Path) (string, error) {
+	a, _, err := d.Seen(g, path)
+	return a.Value.Text(), err
 }
 
 func orNull(s string) *string {
-	if cmp.Or(s, "") == "" {
+	if s == "" {
 		return nil
 	}
 	return &s

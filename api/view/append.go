@@ -6,41 +6,52 @@ import (
 	"example.org/cis/transforms/people"
 )
 
-// Append appends a profile as JSON, with each of the containers, sorted, even if
-// nothing stands in it. Apart from empty containers it is what
-// [people.Profile.AppendJSON] writes.
+// Append appends a profile as JSON, with each of the containers even if nothing
+// stands in it. Apart from empty containers it is what [people.Profile.AppendJSON]
+// writes.
 func Append(b []byte, p *people.Profile, containers []string) []byte {
-	empty := slices.DeleteFunc(slices.Clone(containers), func(c string) bool {
-		return slices.ContainsFunc(p.Attributes, func(n people.Named) bool { in, _ := n.Path.Split(); return in == c })
-	})
-	if len(empty) == 0 {
-		return p.AppendJSON(b)
+	paths := make([]people.Path, len(p.Attributes))
+	for i, n := range p.Attributes {
+		paths[i] = n.Path
 	}
+	return appendAll(b, p.Schema, paths, containers, func(b []byte, i int) []byte { return p.Attributes[i].Attribute.AppendJSON(b, true) })
+}
+
+// appendAll appends an object with the schema and attributes at paths, which are
+// sorted, each written by put.
+func appendAll(b []byte, schema string, paths []people.Path, containers []string, put func(b []byte, i int) []byte) []byte {
+	// What else has to be written: the schema, and containers without attributes.
+	rest := make([]string, 0, 8)
+	for _, c := range containers {
+		if !slices.ContainsFunc(paths, func(p people.Path) bool { in, _ := p.Split(); return in == c }) {
+			rest = append(rest, c)
+		}
+	}
+	rest = append(rest, "schema")
+	slices.Sort(rest)
 	b = append(b, '{')
-	names := slices.Sorted(slices.Values(append(empty, "schema"))) // still to be written
-	var in string
 	open := func(name string) {
 		if b[len(b)-1] != '{' {
 			b = append(b, ',')
 		}
 		b = append(people.AppendQuoted(b, name), ':')
 	}
-	before := func(top string) { // what comes before that name
-		for len(names) > 0 && (top == "" || names[0] < top) {
-			open(names[0])
-			if names[0] == "schema" {
-				b = people.AppendQuoted(b, p.Schema)
+	before := func(top string) { // what comes before that name; "" is the end
+		for len(rest) > 0 && (top == "" || rest[0] < top) {
+			open(rest[0])
+			if rest[0] == "schema" {
+				b = people.AppendQuoted(b, schema)
 			} else {
 				b = append(b, "{}"...)
 			}
-			names = names[1:]
+			rest = rest[1:]
 		}
 	}
-	for _, n := range p.Attributes {
-		container, name := n.Path.Split()
+	var in string
+	for i, path := range paths {
+		container, name := path.Split()
 		if in != "" && container != in {
-			b = append(b, '}')
-			in = ""
+			b, in = append(b, '}'), ""
 		}
 		if container == "" {
 			before(name)
@@ -50,7 +61,7 @@ func Append(b []byte, p *people.Profile, containers []string) []byte {
 			b, in = append(b, '{'), container
 		}
 		open(name)
-		b = n.Attribute.AppendJSON(b, true)
+		b = put(b, i)
 	}
 	if in != "" {
 		b = append(b, '}')

@@ -105,7 +105,13 @@ func profiles(t *rapid.T) *people.Profile {
 			null.Metadata.Display = rapid.SampledFrom(displayWords).Draw(t, "display")
 			if a.Kind == people.String {
 				null.Value = people.StringValue(rapid.StringN(0, 5, 20).Draw(t, "value"))
+			} else if a.Kind == people.Map {
+				null.Value = people.MapValue(people.Entry{Key: rapid.StringN(1, 5, 20).Draw(t, "key"), Value: rapid.SampledFrom([]string{`"`, `\`, `\"`, "{", "}", `{"metadata":{"classification":`, ","}).Draw(t, "entry")})
 			}
+			if rapid.IntRange(0, 20).Draw(t, "odd") == 0 {
+				null.Metadata.Created = rapid.SampledFrom([]string{"", `a"b`, `\`, "é"}).Draw(t, "created")
+			}
+			null.Signature.Publisher.Value = rapid.SampledFrom([]string{"", "a.b.c", `}"{`}).Draw(t, "signature")
 			p.Set(a.Path, null)
 		}
 	}
@@ -127,6 +133,18 @@ func TestProfile(t *testing.T) {
 		served := view.Append(nil, grant.Profile(p), containers)
 		if !bytes.Equal(before, p.AppendJSON(nil)) {
 			t.Fatal("the profile was changed")
+		}
+		doc, err := view.Read(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cut := doc.Append(nil, grant, nil, containers); !bytes.Equal(cut, served) {
+			t.Fatalf("cut    %s\nserved %s", cut, served)
+		}
+		for _, n := range p.Attributes {
+			if a, err := doc.Attribute(n.Path); err != nil || !bytes.Equal(a.AppendJSON(nil, true), n.Attribute.AppendJSON(nil, true)) {
+				t.Fatalf("%s is read as %s, %v", n.Path, a.AppendJSON(nil, true), err)
+			}
 		}
 		var got map[string]any
 		if err := json.Unmarshal(served, &got); err != nil {
@@ -161,6 +179,53 @@ func TestProfile(t *testing.T) {
 		}
 		if again, err := people.ParseProfile(served); err != nil || !strings.Contains(string(served), `"schema"`) {
 			t.Fatal(err, again)
+		}
+	})
+}
+
+// What is no canonical profile is read as the parser reads it.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"schema":"s","uuid":{"metadata":{"classification":"PUBLIC","created":null,"display":"public","last_modified":null,"verified":true},"signature":{"additional":[],"publisher":{"alg":"","name":null,"typ":"","value":""}},"value":"x"}}`))
+	f.Add([]byte(`{ "uuid": {"value": "x"}, "identities": {"custom_1": {"values": {"{": "}"}}}}`))
+	f.Add([]byte(`{"identities":{}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := people.ParseProfile(b)
+		if err == nil {
+			d, err := view.Read(p.AppendJSON(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range []view.Grant{view.Of(nil), view.Of([]string{"read:fullprofile", "display:all"}), view.Of([]string{"display:none"}).Narrowed("staff")} {
+				if got, want := d.Append(nil, g, nil, nil), view.Append(nil, g.Profile(p), nil); !bytes.Equal(got, want) {
+					t.Fatalf("got  %s\nwant %s", got, want)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	p := catalogue.Default().NullProfile()
+	for _, n := range p.Attributes {
+		a := n.Attribute
+		a.Value, a.Metadata.Display = people.StringValue("something"), "public"
+		a.Signature.Publisher.Value = strings.Repeat("abcdefgh", 85)
+		p.Set(n.Path, a)
+	}
+	body, g := p.AppendJSON(nil), view.Of([]string{"read:fullprofile", "display:all"})
+	var out []byte
+	b.Run("cut", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		for b.Loop() {
+			d, _ := view.Read(body)
+			out = d.Append(out[:0], g, nil, containers)
+		}
+	})
+	b.Run("parse", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		for b.Loop() {
+			p, _ := people.ParseProfile(body)
+			out = view.Append(out[:0], g.Profile(p), containers)
 		}
 	})
 }
