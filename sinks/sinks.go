@@ -375,6 +375,12 @@ type Usage struct {
 // A Metered is a store that counts what is asked of it.
 type Metered interface{ Usage() Usage }
 
+// A Versioned store can tell cheaply that nothing was written: what was read
+// after Version gave a number still holds while it gives the same one.
+type Versioned interface {
+	Version(ctx context.Context) (int64, error)
+}
+
 // Store is a vault and a ledger in one technology.
 type Store interface {
 	Vault

@@ -23,14 +23,51 @@ const maxViewBytes = 32 << 20
 // A cache remembers bodies that were served. It has two generations: what was
 // not asked for since the younger one began is forgotten when that is full.
 //
-// It saves the reading and writing of JSON, never the question to the store
-// which revision is the current one: a writer reads its own write at once, and
-// what is erased is not found.
+// Which revision is the current one the store is asked each time, or, if it can
+// tell, whether anything was written at all: a writer reads its own write at once,
+// and what is erased is not found.
 type cache struct {
 	mu         sync.Mutex
 	young, old map[viewKey]*served
 	bytes      int
 	active     map[activeKey]bool
+	// found is whom questions led to at a version of the store.
+	found   map[question]*person
+	version int64
+}
+
+// A question is one that find answers.
+type question struct {
+	by     people.Path
+	value  string
+	active string
+}
+
+const maxFound = 1 << 16
+
+// answer is whom a question led to at this version of the store.
+func (c *cache) answer(q question, version int64) (p *person, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.version != version {
+		clear(c.found)
+		c.version = version
+	}
+	p, known = c.found[q]
+	return p, known
+}
+
+// keepAnswer remembers an answer that was read after the store had the version.
+func (c *cache) keepAnswer(q question, version int64, p *person) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.version != version {
+		return
+	}
+	if len(c.found) >= maxFound {
+		clear(c.found)
+	}
+	c.found[q] = p
 }
 
 type activeKey struct {
@@ -39,7 +76,7 @@ type activeKey struct {
 }
 
 func newCache() *cache {
-	return &cache{young: map[viewKey]*served{}, active: map[activeKey]bool{}}
+	return &cache{young: map[viewKey]*served{}, active: map[activeKey]bool{}, found: map[question]*person{}}
 }
 
 func (c *cache) view(k viewKey) *served {

@@ -58,7 +58,7 @@ func (s *service) users(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if found != nil {
-			v, err := s.serve(*found, wish)
+			v, err := s.serve(r.Context(), *found, wish)
 			if err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func (s *service) users(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		for _, stored := range list {
-			v, err := s.serve(person{id: stored.ID, revision: stored.Revision, doc: func() (*view.Doc, error) { return read(stored) }}, wish)
+			v, err := s.serve(r.Context(), person{id: stored.ID, revision: stored.Revision, stored: stored.Profile}, wish)
 			if err != nil {
 				return err
 			}

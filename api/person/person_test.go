@@ -69,6 +69,13 @@ func (r *reader) Search(ctx context.Context, q sinks.Query) (sinks.Page, error) 
 	return r.Reader.Search(ctx, q)
 }
 
+func (r *reader) Version(ctx context.Context) (int64, error) {
+	if r.fail {
+		return 0, errStore
+	}
+	return r.Reader.(sinks.Versioned).Version(ctx)
+}
+
 func (r *reader) People(ctx context.Context, ids []people.ID) ([]sinks.Stored, error) {
 	if r.fail {
 		return nil, errStore
@@ -779,6 +786,35 @@ func TestGroups(t *testing.T) {
 	w.clock = w.clock.Add(6 * time.Minute)
 	if got := list("display:staff"); !strings.Contains(got, "engines 2") {
 		t.Error(got)
+	}
+}
+
+// Whoever writes reads what they wrote, and whoever was erased is gone, however
+// often they were asked for before.
+func TestReadsItsOwnWrites(t *testing.T) {
+	w := newWorld(t, somebody(1))
+	path := "/v2/user/primary_username/user001"
+	for n := range 20 {
+		for range 2 {
+			w.get(path)
+		}
+		w.put(somebody(1, set("first_name", text("PUBLIC", "public", fmt.Sprint("Ada", n)))))
+		if p := body[profile](t, w.get(path)); value(p, "first_name") != fmt.Sprint("Ada", n) {
+			t.Fatalf("read %v after writing %d", value(p, "first_name"), n)
+		}
+	}
+	if got := body[profile](t, w.get("/v2/user/primary_username/user002")); len(got) > 0 {
+		t.Fatal(got)
+	}
+	w.put(somebody(2))
+	if got := body[profile](t, w.get("/v2/user/primary_username/user002")); len(got) == 0 {
+		t.Error("somebody new is not found, because they were not before")
+	}
+	if _, err := w.store.Erase(t.Context(), sinks.Fence{}, idOf(1), ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := body[profile](t, w.get(path)); len(got) > 0 {
+		t.Error("somebody erased is found")
 	}
 }
 

@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"example.org/cis/api"
@@ -29,18 +31,29 @@ func (s *service) user(w http.ResponseWriter, r *http.Request, by people.Path) e
 	if err != nil {
 		return err
 	}
-	found, err := s.find(r.Context(), by, vs, wish.active)
+	found, err := s.current(r.Context(), by, vs, wish.active)
 	if err != nil {
 		return err
 	}
 	body := &served{body: []byte("{}\n")}
 	if found != nil {
-		if body, err = s.serve(*found, wish); err != nil {
+		body, err = s.serve(r.Context(), *found, wish)
+		if errors.Is(err, errMoved) { // somebody wrote while this was asked
+			if found, err = s.find(r.Context(), by, vs, wish.active); err == nil && found != nil {
+				body, err = s.serve(r.Context(), *found, wish)
+			} else {
+				body = &served{body: []byte("{}\n")}
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return body.write(w, r)
 }
+
+// errMoved is when somebody is not any more as they were found.
+var errMoved = errors.New("person: changed meanwhile")
 
 // A served is a body and its tag.
 type served struct {
@@ -49,12 +62,12 @@ type served struct {
 }
 
 // serve is what a wish shows of a person.
-func (s *service) serve(found person, wish wish) (*served, error) {
+func (s *service) serve(ctx context.Context, found person, wish wish) (*served, error) {
 	key := viewKey{found.id, found.revision, wish.Grant, wish.fields}
 	if v := s.views.view(key); v != nil {
 		return v, nil
 	}
-	d, err := found.doc()
+	d, err := s.doc(ctx, found)
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +97,60 @@ func (v *served) write(w http.ResponseWriter, r *http.Request) error {
 	return api.Body(w, http.StatusOK, "application/json", v.body)
 }
 
-// A person is somebody found.
+// A person is somebody found: as they are stored, read, or neither.
 type person struct {
 	id       people.ID
 	revision int64
 	active   bool
-	doc      func() (*view.Doc, error)
+	stored   []byte
+	read     *view.Doc
+}
+
+// doc is the profile of somebody found.
+func (s *service) doc(ctx context.Context, p person) (*view.Doc, error) {
+	switch {
+	case p.read != nil:
+		return p.read, nil
+	case p.stored != nil:
+		return read(sinks.Stored{ID: p.id, Profile: p.stored})
+	}
+	stored, err := s.Store.Person(ctx, p.id)
+	if errors.Is(err, sinks.ErrNotFound) || err == nil && stored.Revision != p.revision {
+		return nil, errMoved
+	}
+	if err != nil {
+		return nil, err
+	}
+	return read(stored)
+}
+
+// current is find, which asks a store that can tell only if it has changed.
+func (s *service) current(ctx context.Context, by people.Path, values []string, active *bool) (*person, error) {
+	store, ok := s.Store.(sinks.Versioned)
+	if !ok {
+		return s.find(ctx, by, values, active)
+	}
+	version, err := store.Version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	asked := question{by, strings.Join(values, "\x00"), "any"}
+	if active != nil {
+		asked.active = strconv.FormatBool(*active)
+	}
+	if p, known := s.views.answer(asked, version); known {
+		return p, nil
+	}
+	p, err := s.find(ctx, by, values, active)
+	if err != nil {
+		return nil, err
+	}
+	kept := p
+	if p != nil { // without the profile
+		kept = &person{id: p.id, revision: p.revision, active: p.active}
+	}
+	s.views.keepAnswer(asked, version, kept)
+	return p, nil
 }
 
 // find finds whom a value leads to, nil if there is nobody.
@@ -151,7 +212,7 @@ func (s *service) among(ctx context.Context, by people.Path, ids []people.ID, va
 			continue
 		}
 		if by == people.PrimaryEmail { // it leads to whose record has it, too
-			d, err := p.doc()
+			d, err := s.doc(ctx, p)
 			if err != nil {
 				return nil, err
 			}
@@ -180,25 +241,22 @@ func (s *service) among(ctx context.Context, by people.Path, ids []people.ID, va
 	return &found[0], nil
 }
 
-// person is somebody as they are stored. A profile is read once a revision, as
-// long as it is remembered.
-func (s *service) person(stored sinks.Stored) (person, error) {
-	out := person{id: stored.ID, revision: stored.Revision}
+// person is somebody as they are stored. Whether they are active is read once a
+// revision, as long as it is remembered.
+func (s *service) person(stored sinks.Stored) (p person, err error) {
+	p = person{id: stored.ID, revision: stored.Revision, stored: stored.Profile}
 	var known bool
-	if out.active, known = s.views.activeOf(stored.ID, stored.Revision); known {
-		out.doc = func() (*view.Doc, error) { return read(stored) }
-		return out, nil
+	if p.active, known = s.views.activeOf(stored.ID, stored.Revision); known {
+		return p, nil
 	}
-	d, err := read(stored)
-	if err != nil {
-		return out, err
+	if p.read, err = read(stored); err != nil {
+		return p, err
 	}
-	if out.active, err = isActive(d); err != nil {
-		return out, err
+	if p.active, err = isActive(p.read); err != nil {
+		return p, err
 	}
-	out.doc = func() (*view.Doc, error) { return d, nil }
-	s.views.keepActive(stored.ID, stored.Revision, out.active)
-	return out, nil
+	s.views.keepActive(stored.ID, stored.Revision, p.active)
+	return p, nil
 }
 
 // metadata says whether an address is known, to anybody: login pages ask it
@@ -222,7 +280,7 @@ func (s *service) metadata(w http.ResponseWriter, r *http.Request) error {
 	}
 	inLDAP := false
 	if found != nil {
-		d, err := found.doc()
+		d, err := s.doc(r.Context(), *found)
 		if err != nil {
 			return err
 		}

@@ -85,12 +85,16 @@ type Store struct {
 	writes  *writer // nil if read-only
 	// statements of readers by their text
 	statements sync.Map
+	watch      watch
 	// current says that the file is known to have the tables of this version,
 	// which one that is opened to read only need not have.
 	current atomic.Bool
 }
 
-var _ sinks.Store = (*Store)(nil)
+var (
+	_ sinks.Store     = (*Store)(nil)
+	_ sinks.Versioned = (*Store)(nil)
+)
 
 // Open opens the vault at path, and unless it is to be read only makes the
 // file (mode 0600) and its tables if they are not there.
@@ -149,6 +153,9 @@ func create(ctx context.Context, path string) (*writer, error) {
 // Close closes the file. The last one to do so folds the WAL into it.
 func (s *Store) Close() error {
 	var errs []error
+	if s.watch.ask != nil {
+		errs = append(errs, s.watch.ask.Close(), s.watch.conn.Close())
+	}
 	if s.readers != nil {
 		errs = append(errs, s.readers.Close())
 	}
