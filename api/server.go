@@ -220,7 +220,6 @@ func (s *Server) around(route Route) http.Handler {
 			}
 			if !route.Open {
 				if caller, err = s.authenticate(ctx, r); err != nil {
-					h.Set("WWW-Authenticate", `Bearer realm="cis"`)
 					caller = &Caller{}
 					return err
 				}
