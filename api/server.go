@@ -193,8 +193,9 @@ func (s *Server) around(route Route) http.Handler {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, limits.Request)
 			defer cancel()
-			_ = control.SetReadDeadline(start.Add(limits.Request)) // a recorder of tests has no deadlines
-			_ = control.SetWriteDeadline(start.Add(limits.Request + time.Second))
+			// Later than the context, which then says why. A recorder of tests has none.
+			_ = control.SetReadDeadline(start.Add(limits.Request + time.Second))
+			_ = control.SetWriteDeadline(start.Add(limits.Request + 2*time.Second))
 		}
 		caller := &Caller{}
 		err := func() (err error) {
@@ -244,18 +245,17 @@ func (s *Server) around(route Route) http.Handler {
 				level, fault = slog.LevelError, err.Error()
 				span.SetStatus(codes.Error, e.Code)
 			}
-			switch {
-			case r.Context().Err() != nil && errors.Is(err, context.Canceled):
+			if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 				level, fault = slog.LevelInfo, "the caller went away"
-			case w.status == 0:
+			}
+			if w.status == 0 {
 				if e.Status == http.StatusUnauthorized {
 					h.Set("WWW-Authenticate", `Bearer realm="cis"`)
 				}
 				h.Del("ETag")
 				h.Set("Cache-Control", "no-store")
 				_ = JSON(w, e.Status, map[string]string{"code": e.Code, "description": e.Description})
-			default:
-				// Half an answer must not look whole.
+			} else { // half an answer must not look whole
 				defer func() { panic(http.ErrAbortHandler) }()
 			}
 		}
