@@ -119,7 +119,7 @@ func but(m map[string]any, changes map[string]any) map[string]any {
 }
 
 func jwks(keys ...map[string]any) string {
-	return string(must(json.Marshal(map[string]any{"keys": keys})))
+	return string(must(json.Marshal(map[string]any{"keys": append([]map[string]any{}, keys...)})))
 }
 
 // A lab is an issuer and a Verifier of its tokens, at a time of its own.
