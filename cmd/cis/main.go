@@ -75,6 +75,7 @@ type commandLine struct {
 	Init    initCommand    `cmd:"" help:"Write a configuration to start from."`
 	Config  configCommands `cmd:"" help:"Look at the configuration."`
 	Keys    keysCommands   `cmd:"" help:"Make, list, rotate and publish signing keys."`
+	Token   tokenCommand   `cmd:"" help:"Ask for a token."`
 	Synth   synthCommand   `cmd:"" help:"Write the source files of a company that does not exist."`
 	Version versionCommand `cmd:"" help:"Say which version this is."`
 }
