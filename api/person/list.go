@@ -3,7 +3,6 @@ package person
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -111,17 +110,11 @@ func (s *service) ids(w http.ResponseWriter, r *http.Request) error {
 	}
 	rows := make([]idRow, 0, len(list))
 	for _, stored := range list {
-		d, err := read(stored)
+		p, err := s.person(stored)
 		if err != nil {
 			return err
 		}
-		login, err1 := text(d, people.UserID)
-		mail, err2 := text(d, people.PrimaryEmail)
-		active, err3 := isActive(d)
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return err
-		}
-		rows = append(rows, idRow{stored.ID, orNull(login), orNull(mail), active})
+		rows = append(rows, idRow{p.id, orNull(p.brief.login), orNull(p.brief.mail), p.brief.active})
 	}
 	return api.JSON(w, http.StatusOK, map[string]any{"users": rows, "nextPage": orNull(next)})
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	gosync "sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -194,7 +195,19 @@ type serving struct {
 	o        *opened
 	metrics  *prometheus.Registry
 	verifier *auth.Verifier
+	public   publicKeys
 }
+
+// publicKeys are those that were read a moment ago.
+type publicKeys struct {
+	mu   gosync.Mutex
+	keys sign.Keys
+	read time.Time
+}
+
+// keysLife is how long public keys are taken for what they were: a rotation shows
+// after it.
+const keysLife = 30 * time.Second
 
 func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) {
 	routes := api.Health(s.ready, s.metrics)
@@ -236,7 +249,19 @@ func (s *serving) person(ctx context.Context) ([]api.Route, error) {
 }
 
 // keys are the public keys of all publishers.
-func (s *serving) keys(ctx context.Context) (sign.Keys, error) {
+func (s *serving) keys(ctx context.Context) (keys sign.Keys, err error) {
+	s.public.mu.Lock()
+	defer s.public.mu.Unlock()
+	if now := s.p.now(); s.public.keys == nil || now.Sub(s.public.read) > keysLife {
+		if keys, err = s.readKeys(ctx); err != nil {
+			return nil, err
+		}
+		s.public.keys, s.public.read = keys, now
+	}
+	return s.public.keys, nil
+}
+
+func (s *serving) readKeys(ctx context.Context) (sign.Keys, error) {
 	if from := s.cfg.API.PublicKeysURL + s.cfg.API.PublicKeysFile; from != "" {
 		keys, _, err := readKeys(ctx, from)
 		return keys, err
