@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -191,34 +190,35 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// TestRotation rotates keys fifty times while tokens of the newest two are
-// verified; none is refused.
+// TestRotation rotates keys while tokens of the newest two are verified, each
+// time anew or as they are remembered; none is refused.
 func TestRotation(t *testing.T) {
-	l := newLab(t)
-	name := func(n int) string { return fmt.Sprint("key-", n) }
-	l.publish(edJWK(name(0)), edJWK(name(1)))
-	for n := 1; n <= 50; n++ {
-		var wg sync.WaitGroup
-		for range 4 {
-			wg.Go(func() {
-				for i := range 5 {
-					for _, key := range []string{name(n - 1), name(n)} {
-						l.accepts(l.token(key))
-						l.accepts(compact(header("EdDSA", key), l.claims(map[string]any{"n": rand.Int(), "i": i}), byEd(key)))
+	for _, remember := range []int{-1, 100} {
+		l := newLab(t, func(o *Options) { o.Remember = remember })
+		name := func(n int) string { return fmt.Sprint("key-", n) }
+		l.publish(edJWK(name(0)), edJWK(name(1)))
+		for n := 1; n <= 25; n++ {
+			tokens := []string{l.token(name(n - 1)), l.token(name(n))}
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					for range 5 {
+						l.accepts(tokens[0])
+						l.accepts(tokens[1])
 					}
-				}
-			})
+				})
+			}
+			// The next key is published before it signs, and meanwhile the keys come
+			// to be due.
+			l.publish(edJWK(name(n-1)), edJWK(name(n)), edJWK(name(n+1)))
+			l.pass(time.Duration(1+n%12) * time.Minute)
+			wg.Wait()
+			l.publish(edJWK(name(n)), edJWK(name(n+1)))
 		}
-		// The next key is published before it signs, and meanwhile the keys come
-		// to be due.
-		l.publish(edJWK(name(n-1)), edJWK(name(n)), edJWK(name(n+1)))
-		l.pass(time.Duration(1+n%12) * time.Minute)
-		wg.Wait()
-		l.publish(edJWK(name(n)), edJWK(name(n+1)))
+		l.pass(15 * time.Minute)
+		l.refuses(l.token(name(0)), "invalid_header")
+		l.refuses(l.token(name(24)), "invalid_header")
 	}
-	l.pass(15 * time.Minute)
-	l.refuses(l.token(name(0)), "invalid_header")
-	l.refuses(l.token(name(49)), "invalid_header")
 }
 
 // TestClose ends a reading that goes on.
