@@ -22,6 +22,7 @@ import (
 	"example.org/cis/api"
 	"example.org/cis/api/auth"
 	"example.org/cis/api/auth/issuer"
+	"example.org/cis/api/console"
 	"example.org/cis/api/person"
 	"example.org/cis/cmd/cis/internal/config"
 	"example.org/cis/cmd/cis/internal/traces"
@@ -217,6 +218,7 @@ func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) 
 			return nil, err
 		}
 		routes = append(routes, person...)
+		routes = append(routes, console.New()...)
 	}
 	return routes, nil
 }
