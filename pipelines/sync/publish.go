@@ -313,16 +313,23 @@ func (p *publication) find(ctx context.Context) error {
 	return nil
 }
 
+const noAnchor = "nobody has that user_id, and only LDAP and the access provider make people, by a user_id that they sign"
+
 // judgeAll judges each attribute for itself.
 func (p *publication) judgeAll(ctx context.Context) error {
 	policy := p.door.o.Policy
 	policy.RequireBinding = policy.RequireBinding || p.former && !p.creates()
+	login, _ := p.Profile.Find(people.UserID)
+	nobody := p.creates() && (login.Value.IsNull() || !correlate.Anchor(people.Publisher(login.Signature.Publisher.Name)))
 	for _, n := range p.Profile.Attributes {
 		switch {
 		case n.Value.IsNull():
 			continue
 		case p.unchanged(n):
 			p.judge(n.Path, Unchanged, "", "")
+			continue
+		case nobody && n.Path != people.UUID && n.Path != people.PrimaryUsername:
+			p.judge(n.Path, Refused, InvalidPublisher, noAnchor)
 			continue
 		}
 		if code, reason := p.fault(n, policy); code != "" {
@@ -467,7 +474,7 @@ func (p *publication) mayCreate(ctx context.Context) error {
 	}
 	creator := p.creator()
 	if !correlate.Anchor(creator) {
-		p.refuseAll(InvalidPublisher, "nobody has that user_id, and only LDAP and the access provider make people, by a user_id that they sign")
+		p.refuseAll(InvalidPublisher, noAnchor)
 		return nil
 	}
 	if creator == people.AccessProvider {
