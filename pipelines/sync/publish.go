@@ -382,6 +382,10 @@ func (p *publication) fault(n people.Named, policy sign.Policy) (code, reason st
 	if err := cat.Fits(n.Path, n.Attribute); err != nil {
 		return InvalidValue, reasonOf(err)
 	}
+	if attr, _ := cat.Find(n.Path); n.Metadata.Classification != attr.Classification {
+		// Never only reported: it says who may see the value.
+		return InvalidValue, "the classification is not " + attr.Classification
+	}
 	faults := cat.Check(&people.Profile{Attributes: []people.Named{n}})
 	for _, f := range p.Unfit {
 		if f.Path == n.Path {

@@ -13,6 +13,7 @@ import (
 	"example.org/cis/pipelines/sync"
 	"example.org/cis/pipelines/sync/synctest"
 	"example.org/cis/sinks"
+	"example.org/cis/transforms/catalogue"
 	"example.org/cis/transforms/people"
 	"example.org/cis/transforms/sign"
 )
@@ -595,4 +596,55 @@ func TestPublishTogether(t *testing.T) {
 			t.Errorf("%s was lost", n.Path)
 		}
 	}
+}
+
+// TestPublishReportOnly lets through what the schema refuses and can be kept.
+func TestPublishReportOnly(t *testing.T) {
+	w := newPublished(t, func(o *sync.DoorOptions) { o.ReportOnly = true })
+	number := w.says(people.Directory, ada, "languages", people.MapValue(people.Entry{Key: bird, Value: "1"}))
+	reclassed := w.says(people.Directory, ada, "fun_title", text(""), func(a *people.Attribute) { a.Metadata.Classification = "PUBLIC" })
+	kind := people.Named{Path: "usernames", Attribute: w.says(people.Directory, ada, "description", text("")).Attribute}
+	out := w.publish(sync.Publication{UserID: ada, Profile: partial(number, reclassed, kind), Unfit: []catalogue.Fault{{Path: "languages", Reason: "numbers"}}})
+	if got, want := told(out), "fun_title refused invalid_value; languages taken; usernames refused invalid_value"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if want := []catalogue.Fault{{Path: "languages", Reason: "numbers"}}; !slices.Equal(out.Reported, want) {
+		t.Errorf("reported %v", out.Reported)
+	}
+}
+
+// TestPublishErased makes somebody anew who was erased: their revisions go on.
+func TestPublishErased(t *testing.T) {
+	const userID = "github|4711"
+	w := newPublished(t)
+	login := people.Named{Path: people.UserID, Attribute: w.Signed(t, people.AccessProvider, people.ID{}, people.UserID, people.StringValue(userID))}
+	first := w.publish(sync.Publication{UserID: userID, Profile: partial(login)})
+	if _, err := w.Store(t).Erase(context.Background(), sinks.Fence{}, first.Person, userID); err != nil {
+		t.Fatal(err)
+	}
+	again := w.publish(sync.Publication{UserID: userID, Profile: partial(login)})
+	if !again.Created || again.Person != first.Person || again.Revision <= first.Revision {
+		t.Errorf("first %+v, again %+v", first, again)
+	}
+}
+
+// TestPublishDown has a vault that fails: nothing is refused or made because of
+// that, it is an error.
+func TestPublishDown(t *testing.T) {
+	w := newPublished(t)
+	down := errors.New("down")
+	door := w.Door(t, func(o *sync.DoorOptions) { o.Store = failingReads{o.Store, down} })
+	out, err := door.Publish(context.Background(), sync.Publication{UserID: ada, Profile: partial(w.says(people.Directory, ada, "fun_title", text("")))})
+	if !errors.Is(err, down) || out.Written || strings.Contains(err.Error(), bird) || strings.Contains(err.Error(), ada) {
+		t.Errorf("got %+v, %v", out, err)
+	}
+}
+
+type failingReads struct {
+	sinks.Store
+	err error
+}
+
+func (f failingReads) Person(context.Context, people.ID) (sinks.Stored, error) {
+	return sinks.Stored{}, f.err
 }

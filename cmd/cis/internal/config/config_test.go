@@ -88,7 +88,8 @@ keys: dir:keys
 salt: env:CIS_SALT
 catalogue: own.json
 subscribers: [one, two]
-signing: {require_binding: true, algorithms: {hris: [RS256, EdDSA]}}
+signing: {require_binding: true, algorithms: {hris: [RS256, EdDSA]}, trusted: [hris.json, "https://hr.example.org/keys"]}
+publishing: {report_only: true}
 absence:
   confirm_after: 1h30m
   grace: 0s
@@ -123,7 +124,8 @@ func TestWholeFile(t *testing.T) {
 		Salt:        "env:CIS_SALT",
 		Catalogue:   "/etc/cis/own.json",
 		Subscribers: []string{"one", "two"},
-		Signing:     Signing{true, map[string][]string{"hris": {"RS256", "EdDSA"}}},
+		Signing:     Signing{RequireBinding: true, Algorithms: map[string][]string{"hris": {"RS256", "EdDSA"}}, Trusted: []string{"/etc/cis/hris.json", "https://hr.example.org/keys"}},
+		Publishing:  Publishing{ReportOnly: true},
 		Absence:     Absence{90 * time.Minute, 0, 24 * time.Hour},
 		Protected:   []string{"ad|Example|root"},
 		Sources: []Source{
@@ -171,7 +173,7 @@ func TestOverrides(t *testing.T) {
 		"salt":        {got.Salt, Secret("file:/etc/cis/other-salt")},
 		"subscribers": {got.Subscribers, []string{"a", "b"}},
 		"absence":     {got.Absence, Absence{90 * time.Minute, 0, 48 * time.Hour}},
-		"signing":     {got.Signing, Signing{true, map[string][]string{"ldap": {"EdDSA"}}}},
+		"signing":     {got.Signing, Signing{RequireBinding: true, Algorithms: map[string][]string{"ldap": {"EdDSA"}}, Trusted: []string{"/etc/cis/hris.json", "https://hr.example.org/keys"}}},
 		"protected":   {got.Protected, []string{"ad|Example|root", "email|1"}},
 		"url":         {source.URL, "https://hr.example.org/report"},
 		"rows":        {source.Rows, 7},
@@ -208,7 +210,7 @@ func TestComplaints(t *testing.T) {
 			`cis.yaml:3: absence: unknown key "grase": did you mean "grace"?`,
 		}},
 		{"a key like no other", "colour: red\n" + minimal, nil, []string{
-			`cis.yaml:1: unknown key "colour": want one of absence, blobs, catalogue, keys, protected, salt, signing, sources, subscribers, vault`,
+			`cis.yaml:1: unknown key "colour": want one of absence, blobs, catalogue, keys, protected, publishing, salt, signing, sources, subscribers, vault`,
 		}},
 		{"wrong types", "subscribers: test\nabsence: {grace: 3 days, confirm_after: -1h}\nsigning: {require_binding: yes}\nvault: [a]\n" + minimal, nil, []string{
 			"cis.yaml:1: subscribers: want a list, such as [a, b]",
@@ -216,6 +218,9 @@ func TestComplaints(t *testing.T) {
 			"cis.yaml:2: absence.confirm_after: want a duration that is not negative",
 			"cis.yaml:3: signing.require_binding: want true or false",
 			"cis.yaml:4: vault: want text",
+		}},
+		{"keys in the open", "signing: {trusted: [http://hr.example.org/keys]}\n" + minimal, nil, []string{
+			"cis.yaml:1: signing.trusted: keys are read over https or from a file",
 		}},
 		{"specs", "vault: sqlit:x\nblobs: dir\nkeys: kms:x\n" + minimal, nil, []string{
 			`cis.yaml:1: vault: unknown scheme "sqlit": did you mean "sqlite"?`,
@@ -281,7 +286,7 @@ sources:
 		{"variables", minimal, Env{"CIS_VAULT": "nowhere", "CIS_VUALT": "x", "CIS_ABSENCE_GRACE": "soon", "CIS_SOURCES_B_URL": "x", "CIS_SIGNING_ALGORITHMS": "[x"}, []string{
 			"CIS_ABSENCE_GRACE: want a duration such as 90s, 15m or 24h",
 			"CIS_SIGNING_ALGORITHMS: want YAML in one line, such as {a: b} or [a, b]",
-			`CIS_SOURCES_B_URL: unknown setting "CIS_SOURCES_B_URL": want one of CIS_ABSENCE_CONFIRM_AFTER, CIS_ABSENCE_GRACE, CIS_ABSENCE_GRACE_HRIS, CIS_BLOBS, CIS_CATALOGUE, CIS_KEYS, CIS_PROTECTED, CIS_SALT, CIS_SIGNING_ALGORITHMS, CIS_SIGNING_REQUIRE_BINDING, CIS_SUBSCRIBERS, CIS_VAULT`,
+			`CIS_SOURCES_B_URL: unknown setting "CIS_SOURCES_B_URL": want one of CIS_ABSENCE_CONFIRM_AFTER, CIS_ABSENCE_GRACE, CIS_ABSENCE_GRACE_HRIS, CIS_BLOBS, CIS_CATALOGUE, CIS_KEYS, CIS_PROTECTED, CIS_PUBLISHING_REPORT_ONLY, CIS_SALT, CIS_SIGNING_ALGORITHMS, CIS_SIGNING_REQUIRE_BINDING, CIS_SIGNING_TRUSTED, CIS_SUBSCRIBERS, CIS_VAULT`,
 			`CIS_VUALT: unknown setting "CIS_VUALT": did you mean "CIS_VAULT"?`,
 			"CIS_VAULT: want scheme:where, with a scheme of sqlite",
 		}},
