@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	gosync "sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,7 +111,14 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 			return fmt.Errorf("cis: metrics: %w", err)
 		}
 	}
-	s := &serving{p: p, cfg: cfg, cat: cat, o: &opened{store, blobs}, metrics: metrics, verifier: verifier}
+	s := &serving{p: p, cfg: cfg, cat: cat, o: &opened{store, blobs}, metrics: metrics, verifier: verifier, log: log}
+	s.public = &recent[sign.Keys]{now: p.now, read: s.readKeys}
+	if s.secret, err = sync.VaultKey(ctx, store); err != nil {
+		return err
+	}
+	if s.secret == nil { // nobody is there yet: what this process gives out ends with it
+		s.secret = []byte(rand.Text())
+	}
 	routes, err := s.routes(ctx, c.Only)
 	if err != nil {
 		return err
@@ -196,29 +202,27 @@ type serving struct {
 	o        *opened
 	metrics  *prometheus.Registry
 	verifier *auth.Verifier
-	public   publicKeys
+	log      *slog.Logger
+	public   *recent[sign.Keys]
+	secret   []byte
 }
-
-// publicKeys are those that were read a moment ago.
-type publicKeys struct {
-	mu   gosync.Mutex
-	keys sign.Keys
-	read time.Time
-}
-
-// keysLife is how long public keys are taken for what they were: a rotation shows
-// after it.
-const keysLife = 30 * time.Second
 
 func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) {
 	routes := api.Health(s.ready, s.metrics)
 	if only != "change" {
-		person, err := s.person(ctx)
+		person, err := s.person()
 		if err != nil {
 			return nil, err
 		}
 		routes = append(routes, person...)
 		routes = append(routes, console.New()...)
+	}
+	if only != "person" {
+		change, err := s.p.changeRoutes(ctx, s.cfg, s.cat, s.o.store, s.secret, s.log)
+		if err != nil {
+			return nil, err
+		}
+		routes = append(routes, change...)
 	}
 	return routes, nil
 }
@@ -232,15 +236,8 @@ func (s *serving) ready(ctx context.Context) error {
 }
 
 // person are the routes of the Person API.
-func (s *serving) person(ctx context.Context) ([]api.Route, error) {
-	secret, err := sync.VaultKey(ctx, s.o.store)
-	if err != nil {
-		return nil, err
-	}
-	if secret == nil { // nobody is there yet, so that no token lives longer than this process
-		secret = []byte(rand.Text())
-	}
-	seal, err := person.NewSeal(secret, s.p.random, s.p.now)
+func (s *serving) person() ([]api.Route, error) {
+	seal, err := person.NewSeal(s.secret, s.p.random, s.p.now)
 	if err != nil {
 		return nil, err
 	}
@@ -250,19 +247,7 @@ func (s *serving) person(ctx context.Context) ([]api.Route, error) {
 	}), nil
 }
 
-// keys are the public keys of all publishers.
-func (s *serving) keys(ctx context.Context) (keys sign.Keys, err error) {
-	s.public.mu.Lock()
-	defer s.public.mu.Unlock()
-	if now := s.p.now(); s.public.keys == nil || now.Sub(s.public.read) > keysLife {
-		if keys, err = s.readKeys(ctx); err != nil {
-			return nil, err
-		}
-		s.public.keys, s.public.read = keys, now
-	}
-	return s.public.keys, nil
-}
-
+// readKeys reads the public keys of all publishers.
 func (s *serving) readKeys(ctx context.Context) (sign.Keys, error) {
 	if from := s.cfg.API.PublicKeysURL + s.cfg.API.PublicKeysFile; from != "" {
 		keys, _, err := readKeys(ctx, from)
@@ -272,7 +257,7 @@ func (s *serving) readKeys(ctx context.Context) (sign.Keys, error) {
 }
 
 func (s *serving) explain(ctx context.Context, stored sinks.Stored, p *people.Profile, path people.Path) (person.Explanation, error) {
-	keys, err := s.keys(ctx)
+	keys, err := s.public.get(ctx)
 	if err != nil {
 		return person.Explanation{}, err
 	}

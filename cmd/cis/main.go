@@ -67,6 +67,7 @@ type commandLine struct {
 	Unlink     unlinkCommand     `cmd:"" help:"Decide that a record is not a person's."`
 	Sign       signCommand       `cmd:"" help:"Sign a profile, whole or partial, as a publisher."`
 	Verify     verifyCommand     `cmd:"" help:"Verify signatures."`
+	Publish    publishCommand    `cmd:"" help:"Send signed profiles to a Change API."`
 	Import     importCommand     `cmd:"" help:"Take profiles over."`
 	Dump       dumpCommand       `cmd:"" help:"Write out all profiles."`
 	VaultOf    vaultCommands     `cmd:"" name:"vault" help:"Look after a vault."`
