@@ -68,6 +68,7 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 		return usageError{err}
 	}
 	log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+	// Whoever only reads is not able to write.
 	store, err := p.openVault(ctx, cfg, c.Only == "person")
 	if err != nil {
 		return err
@@ -142,6 +143,9 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 func (c serveCommand) check(cfg *config.Config) error {
 	if !c.Dev && len(cfg.API.Issuers) == 0 {
 		return errors.New("api.issuers is empty: nobody could call. Name the issuer of your callers' tokens, or try it with --dev")
+	}
+	if c.Only == "person" && cfg.API.PublicKeysURL+cfg.API.PublicKeysFile == "" {
+		return errors.New("the person face holds no signing key, and so needs the public ones: cis keys jwks > keys.json, and api.public_keys_file: keys.json")
 	}
 	host, _, err := net.SplitHostPort(cfg.API.Listen)
 	if err != nil {
