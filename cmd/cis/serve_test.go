@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	neturl "net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -148,4 +149,52 @@ func TestServeBesideSync(t *testing.T) {
 		t.Errorf("%d people before, %d after a day on which somebody joined", before, after)
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// What is answered over a vault in Firestore is what is answered over SQLite.
+func TestServeFirestore(t *testing.T) {
+	spec, _ := emulated(t)
+	dir := rsaCompany(t, "40")
+	config := filepath.Join(dir, "cis.yaml")
+	if code, _, problem := try(t.Context(), "vault", "copy", "sqlite:"+filepath.Join(dir, "cis.db"), spec, "--config", config); code != exitDone {
+		t.Fatal(problem)
+	}
+	var answers [2]map[string]string
+	for i, args := range [][]string{{"--dev"}, {"--dev", "--vault", spec}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			answers[i] = map[string]string{}
+			url := served(t, dir, args...)
+			token := tokenOf(t, dir, "read:fullprofile display:all search:all read:history")
+			_, list := get(t, url+"/v2/users/id/all", token)
+			var page struct {
+				Users []struct {
+					UUID   string
+					UserID string `json:"user_id"`
+					Email  string `json:"primary_email"`
+				}
+			}
+			if err := json.Unmarshal([]byte(list), &page); err != nil || len(page.Users) < 20 {
+				t.Fatal(list)
+			}
+			u := page.Users[7]
+			for _, path := range []string{"/v2/user/uuid/" + u.UUID, "/v2/user/user_id/" + neturl.PathEscape(u.UserID), "/v2/user/primary_email/" + neturl.PathEscape(u.Email),
+				"/v2/user/user_id/nobody", "/v2/users?active=false", "/v2/users/id/all?connectionMethod=ad%7CMozilla-LDAP", "/v2/users/id/all/by_attribute_contains?staff_information.staff=true&fullProfiles=true",
+				"/v2/person/" + u.UUID + "/history", "/v2/groups?source=ldap", "/v2/group/ldap/everyone/members", "/v2/users:export"} {
+				status, body := get(t, url+path, token)
+				if status != 200 {
+					t.Fatalf("%s: %d %s", path, status, body)
+				}
+				answers[i][path] = asOf.ReplaceAllString(pageToken.ReplaceAllString(body, "$1"), "$1")
+			}
+			http.DefaultClient.CloseIdleConnections()
+		})
+	}
+	if len(answers[0]) < 11 {
+		t.Fatal("SQLite did not answer")
+	}
+	for path, want := range answers[0] {
+		if got := answers[1][path]; got != want {
+			t.Errorf("%s: Firestore says\n%.400s\nSQLite says\n%.400s", path, got, want)
+		}
+	}
 }
