@@ -406,6 +406,22 @@ func TestPublishActive(t *testing.T) {
 	}
 }
 
+// TestPublishActiveAlone ends somebody whom no sync has seen: LDAP made them, and
+// what the access provider published of them gives it no say in that.
+func TestPublishActiveAlone(t *testing.T) {
+	const eve = "ad|Mozilla-LDAP|eve"
+	w := newPublished(t)
+	w.publish(sync.Publication{UserID: eve, Profile: partial(people.Named{Path: people.UserID, Attribute: w.Signed(t, people.LDAP, people.ID{}, people.UserID, people.StringValue(eve))})})
+	for _, n := range []people.Named{w.says(people.AccessProvider, eve, "login_method", text("")), w.says(people.LDAP, eve, people.Active, people.BoolValue(false))} {
+		if got, want := told(w.publish(sync.Publication{UserID: eve, Profile: partial(n)})), string(n.Path)+" taken"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if w.of(eve).Profile.Value(people.Active).True() {
+		t.Error("still here")
+	}
+}
+
 // TestPublishTaken asks for a username that somebody has.
 func TestPublishTaken(t *testing.T) {
 	w := newPublished(t)
