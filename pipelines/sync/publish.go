@@ -284,14 +284,15 @@ func (p *publication) write(ctx context.Context, signers map[people.Publisher]si
 		p.judge(n.Path, Taken, "", "")
 	}
 	p.out.Person, p.out.Created, p.out.Written = p.id, p.creates(), true
-	if p.ValidateOnly {
-		return false, nil
-	}
-	results, err := p.e.store.Commit(ctx, sinks.Fence{}, []sinks.Commit{*made.commit})
-	if err == nil {
-		err = results[0]
+	if err = made.commit.Validate(); err == nil && !p.ValidateOnly {
+		var results []error
+		if results, err = p.e.store.Commit(ctx, sinks.Fence{}, []sinks.Commit{*made.commit}); err == nil {
+			err = results[0]
+		}
 	}
 	switch {
+	case err == nil && p.ValidateOnly:
+		return false, nil
 	case err == nil:
 		p.out.Revision = made.commit.Revision
 		return false, nil

@@ -629,6 +629,18 @@ func TestPublishReportOnly(t *testing.T) {
 	}
 }
 
+// TestPublishTooLarge asks for what the vault does not keep.
+func TestPublishTooLarge(t *testing.T) {
+	w := newPublished(t)
+	mail := w.says(people.AccessProvider, bob, people.PrimaryEmail, text(strings.Repeat("x", sinks.MaxKeyBytes)+"@example.com"))
+	for _, only := range []bool{true, false} {
+		out := w.publish(sync.Publication{UserID: bob, Profile: partial(mail), ValidateOnly: only})
+		if got, want := told(out), "primary_email refused invalid_value"; got != want || out.Written || out.Revision != w.of(bob).Revision {
+			t.Errorf("got %s, want %s: %+v", got, want, out)
+		}
+	}
+}
+
 // TestPublishErased makes somebody anew who was erased: their revisions go on.
 func TestPublishErased(t *testing.T) {
 	const userID = "github|4711"
