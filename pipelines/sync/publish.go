@@ -76,6 +76,35 @@ type Door struct {
 	// Writers of one person queue up here and need not try again and again. The
 	// vault alone decides between processes.
 	turns [64]stdsync.Mutex
+
+	mu         stdsync.Mutex
+	base       string // the snapshot from which connection is known
+	connection string
+}
+
+// ofLDAP is the connection by which LDAP's people come in, "" if that is not
+// known. It is looked for once a snapshot.
+func (d *Door) ofLDAP(ctx context.Context, e *env) (string, error) {
+	base, err := Head(ctx, e.store)
+	if err != nil || base == "" {
+		return "", err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.base == base {
+		return d.connection, nil
+	}
+	e.Base = base
+	w, err := e.world(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer w.Close()
+	connection, err := e.connection(ctx, w)
+	if err == nil {
+		d.base, d.connection = base, connection
+	}
+	return connection, err
 }
 
 // OpenDoor opens the door of a vault.
@@ -255,14 +284,15 @@ func (p *publication) write(ctx context.Context, signers map[people.Publisher]si
 		p.judge(n.Path, Taken, "", "")
 	}
 	p.out.Person, p.out.Created, p.out.Written = p.id, p.creates(), true
-	if p.ValidateOnly {
-		return false, nil
-	}
-	results, err := p.e.store.Commit(ctx, sinks.Fence{}, []sinks.Commit{*made.commit})
-	if err == nil {
-		err = results[0]
+	if err = made.commit.Validate(); err == nil && !p.ValidateOnly {
+		var results []error
+		if results, err = p.e.store.Commit(ctx, sinks.Fence{}, []sinks.Commit{*made.commit}); err == nil {
+			err = results[0]
+		}
 	}
 	switch {
+	case err == nil && p.ValidateOnly:
+		return false, nil
 	case err == nil:
 		p.out.Revision = made.commit.Revision
 		return false, nil
@@ -461,6 +491,9 @@ func outdated(stored, a people.Attribute) bool {
 // whoever made it may undo it.
 func (p *publication) mayEnd(publisher people.Publisher, here bool) string {
 	owner := merge.Authority(&p.in.Evidence)
+	if o := p.in.Evidence.Find(owner); owner == people.AccessProvider && o.Lifecycle == people.NotYet {
+		owner = "" // it has published something, and nothing of that
+	}
 	switch o := p.in.Evidence.Find(publisher); {
 	case owner == "" || owner == publisher:
 		return ""
@@ -482,19 +515,13 @@ func (p *publication) mayCreate(ctx context.Context) error {
 		return nil
 	}
 	if creator == people.AccessProvider {
-		base, err := Head(ctx, p.e.store)
+		connection, err := p.door.ofLDAP(ctx, p.e)
 		if err != nil {
 			return err
 		}
-		if p.e.Base = base; base != "" {
-			of, err := p.e.ofLDAP(ctx, p.UserID)
-			if err != nil {
-				return err
-			}
-			if of {
-				p.refuseAll(InvalidPublisher, "it is a login of LDAP, which alone can say that it is not the new one of somebody who is here")
-				return nil
-			}
+		if connection != "" && strings.HasPrefix(p.UserID, connection) {
+			p.refuseAll(InvalidPublisher, "it is a login of LDAP, which alone can say that it is not the new one of somebody who is here")
+			return nil
 		}
 	}
 	for _, n := range slices.Clone(p.accepted) {

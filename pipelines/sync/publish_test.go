@@ -406,6 +406,22 @@ func TestPublishActive(t *testing.T) {
 	}
 }
 
+// TestPublishActiveAlone ends somebody whom no sync has seen: LDAP made them, and
+// what the access provider published of them gives it no say in that.
+func TestPublishActiveAlone(t *testing.T) {
+	const eve = "ad|Mozilla-LDAP|eve"
+	w := newPublished(t)
+	w.publish(sync.Publication{UserID: eve, Profile: partial(people.Named{Path: people.UserID, Attribute: w.Signed(t, people.LDAP, people.ID{}, people.UserID, people.StringValue(eve))})})
+	for _, n := range []people.Named{w.says(people.AccessProvider, eve, "login_method", text("")), w.says(people.LDAP, eve, people.Active, people.BoolValue(false))} {
+		if got, want := told(w.publish(sync.Publication{UserID: eve, Profile: partial(n)})), string(n.Path)+" taken"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if w.of(eve).Profile.Value(people.Active).True() {
+		t.Error("still here")
+	}
+}
+
 // TestPublishTaken asks for a username that somebody has.
 func TestPublishTaken(t *testing.T) {
 	w := newPublished(t)
@@ -610,6 +626,18 @@ func TestPublishReportOnly(t *testing.T) {
 	}
 	if want := []catalogue.Fault{{Path: "languages", Reason: "numbers"}}; !slices.Equal(out.Reported, want) {
 		t.Errorf("reported %v", out.Reported)
+	}
+}
+
+// TestPublishTooLarge asks for what the vault does not keep.
+func TestPublishTooLarge(t *testing.T) {
+	w := newPublished(t)
+	mail := w.says(people.AccessProvider, bob, people.PrimaryEmail, text(strings.Repeat("x", sinks.MaxKeyBytes)+"@example.com"))
+	for _, only := range []bool{true, false} {
+		out := w.publish(sync.Publication{UserID: bob, Profile: partial(mail), ValidateOnly: only})
+		if got, want := told(out), "primary_email refused invalid_value"; got != want || out.Written || out.Revision != w.of(bob).Revision {
+			t.Errorf("got %s, want %s: %+v", got, want, out)
+		}
 	}
 }
 
