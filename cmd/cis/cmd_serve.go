@@ -110,7 +110,7 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 			return fmt.Errorf("cis: metrics: %w", err)
 		}
 	}
-	s := &serving{p: p, cfg: cfg, cat: cat, o: &opened{store, blobs}, metrics: metrics, verifier: verifier}
+	s := &serving{p: p, cfg: cfg, cat: cat, o: &opened{store, blobs}, metrics: metrics, verifier: verifier, log: log}
 	routes, err := s.routes(ctx, c.Only)
 	if err != nil {
 		return err
@@ -194,10 +194,16 @@ type serving struct {
 	o        *opened
 	metrics  *prometheus.Registry
 	verifier *auth.Verifier
+	log      *slog.Logger
 }
 
 func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) {
 	routes := api.Health(s.ready, s.metrics)
+	discovery, err := s.wellknown(only != "person")
+	if err != nil {
+		return nil, err
+	}
+	routes = append(routes, discovery...)
 	if only != "change" {
 		person, err := s.person(ctx)
 		if err != nil {

@@ -356,13 +356,7 @@ func addKeys(ctx context.Context, keys sign.Keys, e *directoryEntry) (sign.Keys,
 	if err != nil {
 		return nil, err
 	}
-	all := sign.Keys{}
-	for _, m := range []sign.Keys{keys, more} {
-		for publisher, list := range m {
-			all[publisher] = append(all[publisher], list...)
-		}
-	}
-	return all, nil
+	return sign.MergeKeys(keys, more), nil
 }
 
 // trusted are the keys by which stored profiles verify: those that sign here,
