@@ -83,8 +83,8 @@ func open(t *testing.T, change ...func(*wellknown.Options)) *desk {
 	t.Helper()
 	d := &desk{t: t, now: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)}
 	d.keys = sign.Keys{
-		people.CIS:           {public(t, "cis-1", rsaKey())},
-		people.LDAP:          {public(t, "ldap-ed", edKey(1)), public(t, "ldap-rsa", rsaKey())},
+		people.CIS:       {public(t, "cis-1", rsaKey())},
+		people.LDAP:      {public(t, "ldap-ed", edKey(1)), public(t, "ldap-rsa", rsaKey())},
 		people.Directory: {public(t, "theirs", edKey(2))},
 	}
 	d.signer = signer(t, "cis-1", rsaKey())
@@ -294,8 +294,8 @@ func TestSignature(t *testing.T) {
 				touched := bytes.Clone(asc)
 				touched[i] ^= 1
 				// The other library takes a payload between the dots for none, and does
-				// not mind the bits of the last letter that are of no byte.
-				lax := asc[i] == '.' || i == len(asc)-1
+				// not mind the bits of a part's last letter that are of no byte.
+				lax := asc[i] == '.' || i == len(asc)-1 || asc[i+1] == '.'
 				if ours(doc, touched) == nil || !lax && verify(doc, touched) == nil {
 					t.Fatalf("byte %d of the signature can be another: %s", i, touched)
 				}
