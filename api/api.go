@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -110,6 +111,15 @@ func ErrorOf(err error) *Error {
 		return e
 	}
 	return &Error{Status: http.StatusServiceUnavailable, Code: "unavailable", Description: "the service cannot answer this at the moment; try again", Cause: err}
+}
+
+// Has reports whether the caller says to have the answer of that tag already,
+// so that 304 is the answer (RFC 9110, section 13.1.2).
+func Has(r *http.Request, tag string) bool {
+	return slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values("If-None-Match"), ","), ","), func(has string) bool {
+		has = strings.TrimSpace(has)
+		return has == "*" || strings.TrimPrefix(has, "W/") == strings.TrimPrefix(tag, "W/")
+	})
 }
 
 // JSON answers with v as JSON.

@@ -79,17 +79,14 @@ func (s *service) serve(ctx context.Context, found person, wish wish) (*served, 
 	return v, nil
 }
 
-// write answers with a body, or that the caller has it (RFC 9110, section 13.1.2).
+// write answers with a body, or that the caller has it.
 func (v *served) write(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Cache-Control", "private, no-cache")
 	h.Add("Vary", "Authorization")
 	if v.tag != "" {
 		h.Set("ETag", v.tag)
-		if slices.ContainsFunc(strings.Split(r.Header.Get("If-None-Match"), ","), func(tag string) bool {
-			tag = strings.TrimSpace(tag)
-			return tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(v.tag, "W/")
-		}) {
+		if api.Has(r, v.tag) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -251,19 +252,19 @@ func (p *program) withKey(publisher, kid string, do func(keyring, people.Publish
 type keysJWKSCommand struct{}
 
 func (keysJWKSCommand) Help() string {
-	return `Prints the public keys as they stand in the well-known document under api.publishers_jwks: {"<publisher>": {"keys": [...]}}.
+	return `Prints the public keys as they stand in the well-known document under api.publishers_jwks: {"<publisher>": {"keys": [...]}}. Those of a source that signs itself, such as a people directory with keys_url or keys_file, are among them, so that every stored attribute verifies by what is printed.
 
 Example:
 
     cis keys jwks > jwks.json`
 }
 
-func (keysJWKSCommand) Run(p *program) error {
+func (keysJWKSCommand) Run(ctx context.Context, p *program) error {
 	c, err := p.load()
 	if err != nil {
 		return err
 	}
-	public, err := p.openKeys(c).public()
+	public, err := p.trusted(ctx, c)
 	if err != nil {
 		return err
 	}

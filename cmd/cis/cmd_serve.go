@@ -213,6 +213,11 @@ type serving struct {
 
 func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) {
 	routes := api.Health(s.ready, s.metrics)
+	discovery, err := s.wellknown(only != "person")
+	if err != nil {
+		return nil, err
+	}
+	routes = append(routes, discovery...)
 	if only != "change" {
 		person, err := s.person()
 		if err != nil {

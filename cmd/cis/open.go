@@ -361,13 +361,7 @@ func joinKeys(ctx context.Context, keys sign.Keys, from string) (sign.Keys, erro
 	if err != nil {
 		return nil, err
 	}
-	all := sign.Keys{}
-	for _, m := range []sign.Keys{keys, more} {
-		for publisher, list := range m {
-			all[publisher] = append(all[publisher], list...)
-		}
-	}
-	return all, nil
+	return sign.MergeKeys(keys, more), nil
 }
 
 // trusted are the keys by which profiles verify: those that sign here, those of

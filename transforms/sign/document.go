@@ -31,6 +31,28 @@ func Document(ctx context.Context, s Signer, typ string, doc []byte) (string, er
 	return string(b64.AppendEncode(append(jws, '.'), raw)), nil
 }
 
+// Detached signs a document that travels beside its signature: what [Document]
+// makes, with nothing between the two dots (RFC 7515, appendix F). Whoever has
+// both puts the document there, in base64url, and has an ordinary JWS.
+func Detached(ctx context.Context, s Signer, typ string, doc []byte) (string, error) {
+	jws, err := Document(ctx, s, typ, doc)
+	if err != nil {
+		return "", err
+	}
+	return jws[:strings.IndexByte(jws, '.')+1] + jws[strings.LastIndexByte(jws, '.'):], nil
+}
+
+// VerifyDetached checks what Detached made of a document, by the keys of a
+// publisher. The errors are those of [Verify].
+func VerifyDetached(keys Keys, publisher people.Publisher, typ, jws string, doc []byte, policy Policy) error {
+	header, signature, ok := strings.Cut(jws, "..")
+	if !ok {
+		return fmt.Errorf("%w: not a header and a signature with two dots between them", ErrHeader)
+	}
+	_, err := VerifyDocument(keys, publisher, typ, header+"."+base64.RawURLEncoding.EncodeToString(doc)+"."+signature, policy)
+	return err
+}
+
 // VerifyDocument checks what Document made, by the keys of a publisher, and
 // returns the document. The errors are those of [Verify].
 func VerifyDocument(keys Keys, publisher people.Publisher, typ, jws string, policy Policy) ([]byte, error) {

@@ -59,3 +59,32 @@ func TestDocument(t *testing.T) {
 		}
 	}
 }
+
+func TestDetached(t *testing.T) {
+	keys := sign.Keys{people.CIS: {keyOf(t, "k", edKey("cis"))}}
+	doc := []byte(`{"a":1}`)
+	jws, err := sign.Detached(t.Context(), signerOf(t, "k", edKey("cis")), "cis-discovery", doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sign.VerifyDetached(keys, people.CIS, "cis-discovery", jws, doc, sign.Policy{}); err != nil {
+		t.Error(err)
+	}
+	whole, err := sign.Document(t.Context(), signerOf(t, "k", edKey("cis")), "cis-discovery", doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		typ, jws, doc string
+		want          error
+	}{
+		"another document": {"cis-discovery", jws, `{"a":2}`, sign.ErrBadSignature},
+		"another typ":      {"cis-receipt", jws, string(doc), sign.ErrHeader},
+		"with its payload": {"cis-discovery", whole, string(doc), sign.ErrHeader},
+		"nothing":          {"cis-discovery", "", string(doc), sign.ErrHeader},
+	} {
+		if err := sign.VerifyDetached(keys, people.CIS, test.typ, test.jws, []byte(test.doc), sign.Policy{}); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+}

@@ -114,6 +114,33 @@ func (k Key) AppendJSON(b []byte) []byte {
 // clients read the first one only, and only if it is RSA.
 type Keys map[people.Publisher][]Key
 
+// MergeKeys returns the keys of several places as they are published: of each
+// publisher RSA before others, which older clients could not read, and apart
+// from that in the order in which they are given. A key that is there twice
+// with the same kid stands once.
+func MergeKeys(places ...Keys) Keys {
+	all := Keys{}
+	for _, keys := range places {
+		for publisher, list := range keys {
+			for _, k := range list {
+				if !slices.ContainsFunc(all[publisher], func(has Key) bool { return has.id == k.id && has.Thumbprint() == k.Thumbprint() }) {
+					all[publisher] = append(all[publisher], k)
+				}
+			}
+		}
+	}
+	rank := func(k Key) int {
+		if k.Algorithm() == RS256 {
+			return 0
+		}
+		return 1
+	}
+	for _, list := range all {
+		slices.SortStableFunc(list, func(a, b Key) int { return rank(a) - rank(b) })
+	}
+	return all
+}
+
 // AppendJSON appends the form in which well-known documents publish keys
 // (api.publishers_jwks), publishers sorted:
 //

@@ -135,3 +135,12 @@ func FuzzParseKeys(f *testing.F) {
 		}
 	})
 }
+
+func TestMergeKeys(t *testing.T) {
+	ed, r, other := keyOf(t, "ed", edKey("a")), keyOf(t, "rsa", rsaKey()), keyOf(t, "rsa", edKey("b"))
+	got := sign.MergeKeys(sign.Keys{people.LDAP: {ed}, people.CIS: {ed}}, nil, sign.Keys{people.LDAP: {other, ed, r}})
+	want := `{"cis":{"keys":[` + string(ed.AppendJSON(nil)) + `]},"ldap":{"keys":[` + string(r.AppendJSON(nil)) + `,` + string(ed.AppendJSON(nil)) + `,` + string(other.AppendJSON(nil)) + `]}}`
+	if string(got.AppendJSON(nil)) != want {
+		t.Errorf("got %s, want %s", got.AppendJSON(nil), want)
+	}
+}
