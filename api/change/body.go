@@ -192,7 +192,11 @@ func (c *checker) token() (jsontext.Token, error) {
 	case err == nil:
 		return t, nil
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		return t, c.refuse("a name that is there twice")
+		at := c.path
+		if s, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+			at = append(slices.Clone(at), s.JSONPointer.LastToken())
+		}
+		return t, invalid(c.place(at), "a name that is there twice")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return t, c.refuse("the JSON is cut short")
 	}

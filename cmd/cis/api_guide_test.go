@@ -18,6 +18,12 @@ import (
 // the test.
 func served(t *testing.T, dir string, args ...string) (url string) {
 	t.Helper()
+	return servedBy(t, dir, new(int), args...)
+}
+
+// servedBy says by which process as well.
+func servedBy(t *testing.T, dir string, pid *int, args ...string) (url string) {
+	t.Helper()
 	cmd := exec.Command("cis", append([]string{"serve", "--listen", "127.0.0.1:0", "--json"}, args...)...)
 	cmd.Dir = dir
 	var log strings.Builder
@@ -29,6 +35,7 @@ func served(t *testing.T, dir string, args ...string) (url string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	*pid = cmd.Process.Pid
 	t.Cleanup(func() {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)

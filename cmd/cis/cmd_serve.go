@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -68,6 +69,9 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 		return usageError{err}
 	}
 	log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+	if p.env["GOGC"] == "" {
+		debug.SetGCPercent(100) // what is remembered stays: five times as much would lie about besides
+	}
 	// Whoever only reads is not able to write.
 	store, err := p.openVault(ctx, cfg, c.Only == "person")
 	if err != nil {
