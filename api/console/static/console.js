@@ -14,7 +14,7 @@
       if (value === true) e.setAttribute(name, "");
       else if (value !== false && value != null) e.setAttribute(name, value);
     }
-    for (const c of children.flat()) if (c != null) e.append(c);
+    for (const c of children.flat(Infinity)) if (c != null) e.append(c);
     return e;
   }
 
@@ -197,7 +197,8 @@
     if (v === true || v === false) return make("span", {}, v ? "yes" : "no");
     if (typeof v !== "object") return make("span", {}, String(v));
     const entries = Array.isArray(v) ? v.map((x) => [null, x]) : Object.entries(v);
-    return make("ul", { class: entries.length > 8 ? "pairs long" : "pairs", tabindex: entries.length > 8 ? "0" : null },
+    const names = entries.every(([k, x]) => k !== null && x === null), long = entries.length > (names ? 80 : 12);
+    return make("ul", { class: "pairs" + (names ? " names" : "") + (long ? " long" : ""), tabindex: long ? "0" : null },
       entries.map(([k, x]) => make("li", {},
         k === null ? null : make("span", { class: x === null ? "key" : "key with" }, k),
         x === null ? null : (k === null ? "" : " ") + (typeof x === "object" ? JSON.stringify(x) : String(x)))));
@@ -314,7 +315,7 @@
     const explained = why.got ? (why.got.attributes || []).find((x) => x.path === path) : null;
     const revisions = past.got ? past.got.revisions || [] : null;
     const empty = isEmpty(valueOf(a));
-    const out = make("div", { class: "attribute", "data-path": path, "data-empty": empty, hidden: empty },
+    const out = make("div", { class: "attribute", "data-path": path, "data-empty": String(empty), hidden: empty },
       make("dt", {}, name),
       make("dd", { class: "value" }, shown(valueOf(a))),
       make("dd", { class: "badges" }, badges(a.metadata || {})),
@@ -361,7 +362,7 @@
   function sourcesSection(why) {
     if (!why.got) return null;
     const x = why.got;
-    const lifecycle = { present: "is there", absent: "is not there any more", pending: "is not there yet" };
+    const lifecycle = { present: "says that the person is here", not_yet: "says that the person is not here yet", blocked: "blocks the login", ended: "says that the person has left", gone: "is gone" };
     return section("sources", "Sources", x.lifecycle_authority ? x.lifecycle_authority + " says whether the person is here" : null,
       (x.records || []).length ? make("ul", { class: "sources" }, x.records.map((r) => make("li", {},
         make("span", { class: "code" }, r.publisher + (r.source && r.source !== r.publisher ? " (" + r.source + ")" : "")),
