@@ -282,6 +282,15 @@ func groups(names ...string) people.Value {
 	return people.MapValue(entries...)
 }
 
+// nina is another person.
+func nina(p *people.Profile) {
+	p.Set(people.UUID, signed("PUBLIC", "public", "cis", text(idOf(2).String())))
+	p.Set(people.UserID, signed("PUBLIC", "public", "access_provider", text("email|nina")))
+	p.Set(people.PrimaryUsername, signed("PUBLIC", "public", "cis", text("r--nina")))
+	p.Set(people.PrimaryEmail, signed("PUBLIC", "staff", "access_provider", text("nina@example.org")))
+	p.Set("first_name", signed("PUBLIC", "public", "hris", text("Nina")))
+}
+
 // moved is jane after a while: another title, other groups, and an attribute
 // whose signature does not verify.
 func moved(p *people.Profile) {
@@ -496,7 +505,7 @@ func (b *tab) fits() {
 
 func TestLookUpByKeyboard(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, jane())
+	w := newWorld(t, jane(), jane(nina))
 	w.put(t, jane(moved))
 	b := browse(t, w, "")
 	b.picture("start")
@@ -507,8 +516,8 @@ func TestLookUpByKeyboard(t *testing.T) {
 	b.shows("#status", "attributes with a value that you may see")
 	b.shows(".person", "active", "revision 2")
 	b.shows(".ids", "ad|Mozilla-LDAP|jdoe", "jane.doe@example.org", idOf(1).String())
-	b.shows(`[data-path="first_name"]`, "Janet", "shown to public", "public", "signature does not verify: it is not made with that key")
-	b.shows(`[data-path="phone_numbers"]`, "mobile", "+49 30 55500 3046", "private", "workgroup confidential", "hris by mozilliansorg", "signature verifies")
+	b.shows(`[data-path="first_name"]`, "Janet", "shown to public", "public data", "signature does not verify: it is not made with that key")
+	b.shows(`[data-path="phone_numbers"]`, "mobile", "+49 30 55500 3046", "private", "workgroup confidential", "hris", "signature of mozilliansorg verifies")
 	b.shows(`#part-staff_information`, "cost_center", "1850", "workgroup confidential: staff only")
 	b.shows("#sources", "hris says whether the person is here", "access_provider (auth0)", "is gone")
 	b.shows("#history", "2026-03-02 06:00 UTC", "revision 2", "run 20260302t060000z-0badcafe", "Staff Product Designer", "Principal Product Designer", "office-montréal", "+ office-berlin")
@@ -532,7 +541,7 @@ func TestLookUpByKeyboard(t *testing.T) {
 	why := `[data-path="first_name"] .why`
 	b.wait(`document.querySelector('` + why + `').checkVisibility()`)
 	b.shows(why, "says Janet", "counts", "it is the one that may change the value", "says <b>something else</b>", "comes after the HR system", "has no record of the person",
-		"The HR system can change it by saying something else.", "Proposed by the HR system.", "Jane→Janet", "sync, run 20260302t060000z-0badcafe")
+		"The HR system can change it by saying something else.", "Display public (proposed by the HR system), classification PUBLIC.", "Jane→Janet", "sync, run 20260302t060000z-0badcafe")
 	b.picture("why")
 	b.keys(enter)
 	b.wait(`!document.querySelector('` + why + `').checkVisibility()`)
@@ -552,10 +561,20 @@ func TestLookUpByKeyboard(t *testing.T) {
 	}
 	b.open("#" + idOf(1).String())
 	b.hasFocus("name")
+	b.slash()
+	b.lookUp("nina@example.org")
+	b.shows("#name", "Nina Doe-Ağaoğlu")
+	b.do(chromedp.Evaluate[chromedp.Void](`history.back()`))
+	b.wait(`document.title.startsWith("Janet ")`)
+	b.do(chromedp.Evaluate[chromedp.Void](`history.forward()`))
+	b.wait(`document.title.startsWith("Nina ")`)
 	b.do(chromedp.Evaluate[chromedp.Void](`void document.getElementById("forget").focus()`))
 	b.keys(enter)
 	b.hasFocus("token")
 	b.shows("#status", "The token is forgotten")
+	if title := eval[string](b, `document.title`); strings.Contains(title, "Jane") {
+		t.Errorf("the title is still %q", title)
+	}
 	if left := eval[string](b, `location.hash + document.getElementById("result").textContent + JSON.stringify(sessionStorage) + JSON.stringify(localStorage) + document.cookie`); left != "{}{}" {
 		t.Errorf("of a forgotten token is left: %s", left)
 	}
@@ -597,11 +616,14 @@ func TestErrors(t *testing.T) {
 	if kept := eval[string](b, `JSON.stringify(sessionStorage)`); kept != "{}" {
 		t.Errorf("a refused token is kept: %s", kept)
 	}
-	b.login("Bearer " + token(everything...))
-	b.hasFocus("who")
+	b.login("Bearer " + token(everything...)) // goes on where the refused one ended
+	b.hasFocus("name")
+	b.shows(".ids", "ad|Mozilla-LDAP|jdoe")
 	if said := b.visible("#error"); said != "" {
 		t.Errorf("an old error stays: %s", said)
 	}
+	b.slash()
+	b.hasFocus("who")
 	b.keys("nobody@example.org" + enter)
 	b.wait(`document.getElementById("status").innerText.startsWith("Nobody")`)
 	b.shows("#status", "Nobody whom you may see is found by that")
@@ -610,7 +632,7 @@ func TestErrors(t *testing.T) {
 	w.store.fail.Store(true)
 	b.keys("janet@example.org" + enter)
 	b.wait(`document.getElementById("error").checkVisibility()`)
-	b.shows("#error", "cannot answer at the moment", "Try again in a minute", "number of the request")
+	b.shows("#error", "cannot answer at the moment", "Try again in a minute", "The number of the request is ")
 	b.hasFocus("who")
 	b.picture("unavailable")
 	w.store.fail.Store(false)
