@@ -14,7 +14,7 @@
       if (value === true) e.setAttribute(name, "");
       else if (value !== false && value != null) e.setAttribute(name, value);
     }
-    for (const c of children.flat()) if (c != null) e.append(c);
+    for (const c of children.flat(Infinity)) if (c != null) e.append(c);
     return e;
   }
 
@@ -92,7 +92,7 @@
     try { body = await r.json(); } catch (e) { if (e.name === "AbortError") throw e; }
     if (!r.ok) {
       const id = r.headers.get("X-Request-Id");
-      throw new Refusal(r.status, refusal(r.status, body, r.headers.get("Retry-After")) + (id && r.status >= 500 ? ` Its number of the request is ${id}.` : ""));
+      throw new Refusal(r.status, refusal(r.status, body, r.headers.get("Retry-After")) + (id && r.status >= 500 ? ` The number of the request is ${id}.` : ""));
     }
     if (body === null || typeof body !== "object") throw new Refusal(r.status, "The answer is not what this page knows how to read. Reload the page; if it goes on, tell whoever runs the service.");
     return body;
@@ -110,6 +110,7 @@
   // ---- Searching.
 
   let running = null; // the search that is under way
+  let again = null; // the search that a refused token cut off
 
   function say(text, plain) {
     $("status").textContent = text;
@@ -125,6 +126,7 @@
   async function lookUp(value, kind, push) {
     if (running) running.abort();
     const mine = running = new AbortController();
+    again = null;
     complain("");
     say("Looking…", true);
     $("result").hidden = true;
@@ -154,6 +156,7 @@
       say("");
       complain(e instanceof Refusal ? e.message : "Something on this page went wrong. Reload it and try again.");
       if (e.status === 401) {
+        again = { value, kind };
         keepToken("");
         $("token").focus();
       } else {
@@ -184,6 +187,9 @@
   const textOf = (a) => (typeof valueOf(a) === "string" ? valueOf(a) : "");
   const isEmpty = (v) => v === null || v === undefined || v === "" || (typeof v === "object" && Object.keys(v).length === 0);
 
+  // named is a name that may be broken after its parts.
+  const named = (name) => name.split(/(?<=[._])/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+
   // when says a time in UTC, as the command line does.
   function when(t) {
     const d = new Date(t || NaN);
@@ -197,7 +203,8 @@
     if (v === true || v === false) return make("span", {}, v ? "yes" : "no");
     if (typeof v !== "object") return make("span", {}, String(v));
     const entries = Array.isArray(v) ? v.map((x) => [null, x]) : Object.entries(v);
-    return make("ul", { class: entries.length > 8 ? "pairs long" : "pairs", tabindex: entries.length > 8 ? "0" : null },
+    const names = entries.every(([k, x]) => k !== null && x === null), long = entries.length > (names ? 80 : 12);
+    return make("ul", { class: "pairs" + (names ? " names" : "") + (long ? " long" : ""), tabindex: long ? "0" : null },
       entries.map(([k, x]) => make("li", {},
         k === null ? null : make("span", { class: x === null ? "key" : "key with" }, k),
         x === null ? null : (k === null ? "" : " ") + (typeof x === "object" ? JSON.stringify(x) : String(x)))));
@@ -218,9 +225,9 @@
     const c = String(metadata.classification || "");
     const cClass = c === "PUBLIC" ? "public" : c.startsWith("INDIVIDUAL") ? "individual" : "confidential";
     return [
-      make("span", { class: "badge " + (displays[display] || ""), title: "Display: who may see it" },
+      make("span", { class: "badge " + (displays[display] || ""), title: "Display: " + (display || "none") },
         display ? (display === "private" ? "private" : "shown to " + display) : "no display chosen"),
-      make("span", { class: "badge " + cClass, title: "Classification: how sensitive it is" }, c.toLowerCase()),
+      make("span", { class: "badge class " + cClass, title: "Classification: " + c }, c === "PUBLIC" ? "public data" : c.toLowerCase()),
       metadata.verified === false ? make("span", { class: "badge bad", title: "Nobody verified it" }, "not verified") : null,
     ];
   }
@@ -231,12 +238,12 @@
     const sig = why && why.signature;
     const source = (why && why.source) || "";
     const parts = [make("span", { class: "code" }, source || p.name || "nobody")];
-    if (source && p.name && source !== p.name) parts.push(" by " + p.name);
+    const of = source && p.name && source !== p.name ? "signature of " + p.name : "signature"; // cis signs what it decides
     if (!p.value) return isEmpty(valueOf(a)) ? [make("span", { class: "soft" }, "nobody yet")] : parts.concat(make("span", { class: "sig bad" }, "not signed"));
     if (!sig) return parts.concat(make("span", { class: "sig" }, "signed, not verified here"));
     return parts.concat(sig.verifies
-      ? make("span", { class: "sig good", title: sig.key ? "Key " + sig.key : null }, "signature verifies")
-      : make("span", { class: "sig bad" }, "signature does not verify" + (sig.wrong ? ": " + sig.wrong : "")));
+      ? make("span", { class: "sig good" }, of + " verifies")
+      : make("span", { class: "sig bad" }, of + " does not verify" + (sig.wrong ? ": " + sig.wrong : "")));
   }
 
   // ---- Why.
@@ -251,7 +258,7 @@
       make("span", {},
         said ? make("span", {}, said, w.verified === false ? " (not verified)" : null, " ") : null,
         w.counts ? make("span", { class: "badge good" }, "counts") : null,
-        make("span", { class: "reason" }, (said ? (w.counts ? " because " : "— ") : "") + w.reason)));
+        make("span", { class: "reason" }, (said ? (w.counts ? " – " : "– ") : "") + w.reason)));
   }
 
   const changesOf = (revisions, path) => revisions.flatMap((r) => (r.operations || []).flatMap((o) => (o.changes || []).filter((c) => c.path === path).map((c) => ({ r, o, c }))));
@@ -275,13 +282,13 @@
       out.append(make("span", { class: isEmpty(now) ? "none" : "now" }, line(now)));
     }
     const shownTo = (x) => (x || {}).display || "none";
-    if (shownTo(c.old) !== shownTo(c.new)) out.append(make("span", { class: "soft" }, `${out.childNodes.length ? "; " : ""}display ${shownTo(c.old)} → ${shownTo(c.new)}`));
+    if (shownTo(c.old) !== shownTo(c.new)) out.append(make("span", { class: "soft" }, `${out.childNodes.length ? "; " : ""}display ${isEmpty(old) ? "" : shownTo(c.old) + " → "}${shownTo(c.new)}`));
     if (c.old && c.new && c.old.verified !== c.new.verified) out.append(make("span", { class: "soft" }, `${out.childNodes.length ? "; " : ""}${c.new.verified ? "verified" : "not verified any more"}`));
     if (!out.childNodes.length) out.append(make("span", { class: "soft" }, "signed anew"));
     return out;
   }
 
-  function whyPanel(path, why, past, revisions) {
+  function whyPanel(path, metadata, why, revisions) {
     const box = [];
     if (why) {
       box.push(make("h4", {}, "Who said what"));
@@ -289,7 +296,7 @@
       if (why.keys) box.push(make("h4", {}, "Whose each entry is"), make("p", {}, Object.entries(why.keys).map(([k, p]) => `${k}: ${p}`).join(", ")));
       if (why.pending) box.push(make("h4", {}, "Waiting"), make("p", {}, "The next run would make this of it: ", turned(why.pending)));
       if (why.outlook) box.push(make("h4", {}, "What could change it"), make("p", {}, why.outlook));
-      if (why.display_reason) box.push(make("h4", {}, "Why it is shown to whom"), make("p", {}, why.display_reason[0].toUpperCase() + why.display_reason.slice(1) + "."));
+      box.push(make("h4", {}, "Who may see it"), make("p", {}, `Display ${metadata.display || "none"}`, why.display_reason ? ` (${why.display_reason})` : null, `, classification ${metadata.classification || "none"}.`));
       const since = when(why.since), recorded = when(why.recorded_at);
       if (since || recorded) box.push(make("h4", {}, "Since"), make("p", {}, since, since && recorded ? ", recorded " : null, recorded));
       const s = why.signature || {};
@@ -314,8 +321,8 @@
     const explained = why.got ? (why.got.attributes || []).find((x) => x.path === path) : null;
     const revisions = past.got ? past.got.revisions || [] : null;
     const empty = isEmpty(valueOf(a));
-    const out = make("div", { class: "attribute", "data-path": path, "data-empty": empty, hidden: empty },
-      make("dt", {}, name),
+    const out = make("div", { class: "attribute", "data-path": path, "data-empty": String(empty), hidden: empty },
+      make("dt", {}, named(name)),
       make("dd", { class: "value" }, shown(valueOf(a))),
       make("dd", { class: "badges" }, badges(a.metadata || {})),
       make("dd", { class: "from" }, from(a, explained)));
@@ -323,7 +330,7 @@
       const panel = make("dd", { class: "why", id, hidden: true });
       const button = make("button", { type: "button", class: "quiet", "aria-expanded": "false", "aria-controls": id, "aria-label": "Why: " + path }, "Why");
       button.addEventListener("click", () => {
-        if (!panel.childNodes.length) panel.append(...whyPanel(path, explained, past, revisions));
+        if (!panel.childNodes.length) panel.append(...whyPanel(path, a.metadata || {}, explained, revisions));
         panel.hidden = !panel.hidden;
         button.setAttribute("aria-expanded", String(!panel.hidden));
       });
@@ -361,7 +368,7 @@
   function sourcesSection(why) {
     if (!why.got) return null;
     const x = why.got;
-    const lifecycle = { present: "is there", absent: "is not there any more", pending: "is not there yet" };
+    const lifecycle = { present: "says that the person is here", not_yet: "says that the person is not here yet", blocked: "blocks the login", ended: "says that the person has left", gone: "is gone" };
     return section("sources", "Sources", x.lifecycle_authority ? x.lifecycle_authority + " says whether the person is here" : null,
       (x.records || []).length ? make("ul", { class: "sources" }, x.records.map((r) => make("li", {},
         make("span", { class: "code" }, r.publisher + (r.source && r.source !== r.publisher ? " (" + r.source + ")" : "")),
@@ -380,7 +387,7 @@
           make("summary", {}, when(r.recorded_at) || "At some time", make("span", { class: "badge" }, `revision ${r.revision}`),
             make("span", { class: "soft" }, [[...new Set(operations.map((o) => o.class))].join(", "), `${count} ${count === 1 ? "change" : "changes"}`, cause(r.cause)].filter(Boolean).join(" · "))),
           make("div", { class: "changes" }, operations.map((o) => (o.changes || []).map((c) => make("div", { class: "change" },
-            make("span", { class: "path" }, c.path), turned(c), make("span", { class: "soft" }, c.source || o.source || c.publisher || "")))))));
+            make("span", { class: "path" }, named(c.path)), turned(c), make("span", { class: "soft" }, c.source || o.source || c.publisher || "")))))));
       })) : make("p", {}, "Nothing is recorded that you may see."));
   }
 
@@ -434,6 +441,7 @@
 
   function clear() {
     if (running) running.abort();
+    again = null;
     $("result").replaceChildren();
     $("result").hidden = true;
     document.title = "CIS: look somebody up";
@@ -454,7 +462,8 @@
     }
     complain("");
     keepToken(t);
-    open(true);
+    if (again) lookUp(again.value, again.kind, true);
+    else open(true);
   });
 
   $("search").addEventListener("submit", (e) => {
