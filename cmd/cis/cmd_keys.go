@@ -249,7 +249,9 @@ func (p *program) withKey(publisher, kid string, do func(keyring, people.Publish
 	return p.printKeys(rows, "")
 }
 
-type keysJWKSCommand struct{}
+type keysJWKSCommand struct {
+	Own bool `help:"Only keys that are kept here, not those of sources that sign themselves."`
+}
 
 func (keysJWKSCommand) Help() string {
 	return `Prints the public keys as they stand in the well-known document under api.publishers_jwks: {"<publisher>": {"keys": [...]}}. Those of a source that signs itself, such as a people directory with keys_url or keys_file, are among them, so that every stored attribute verifies by what is printed.
@@ -259,12 +261,15 @@ Example:
     cis keys jwks > jwks.json`
 }
 
-func (keysJWKSCommand) Run(ctx context.Context, p *program) error {
+func (k keysJWKSCommand) Run(ctx context.Context, p *program) error {
 	c, err := p.load()
 	if err != nil {
 		return err
 	}
-	public, err := p.trusted(ctx, c)
+	public, err := p.openKeys(c).public()
+	if !k.Own {
+		public, err = p.trusted(ctx, c)
+	}
 	if err != nil {
 		return err
 	}

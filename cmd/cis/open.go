@@ -371,7 +371,9 @@ func (p *program) trusted(ctx context.Context, c *config.Config) (sign.Keys, err
 	keys, err := p.openKeys(c).public()
 	for _, s := range c.Sources {
 		if e, ok := s.Config.(*directoryEntry); ok && err == nil {
-			keys, err = addKeys(ctx, keys, e)
+			if keys, err = addKeys(ctx, keys, e); err != nil {
+				err = fmt.Errorf("sources.%s: its published keys: %w", s.Name, err)
+			}
 		}
 	}
 	for _, from := range c.Signing.Trusted {
