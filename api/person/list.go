@@ -42,11 +42,7 @@ func (s *service) page(r *http.Request, q url.Values, query sinks.Query) (found 
 
 // users lists profiles.
 func (s *service) users(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	wish, err := s.wish(r, q)
+	q, wish, err := s.ask(r)
 	if err != nil {
 		return err
 	}
@@ -193,11 +189,7 @@ func (c condition) holds(d *view.Doc) (bool, error) {
 
 // search lists who meets all filters.
 func (s *service) search(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	wish, err := s.wish(r, q)
+	q, wish, err := s.ask(r)
 	if err != nil {
 		return err
 	}

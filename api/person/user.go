@@ -19,11 +19,7 @@ import (
 
 // user answers with one profile, or {} if there is nobody.
 func (s *service) user(w http.ResponseWriter, r *http.Request, by people.Path) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	wish, err := s.wish(r, q)
+	_, wish, err := s.ask(r)
 	if err != nil {
 		return err
 	}
