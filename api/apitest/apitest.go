@@ -309,8 +309,11 @@ func (d *description) answer(op operation, r *http.Request, rec *httptest.Respon
 			}
 		}
 	}
+	if r.Method == http.MethodHead { // what a handler writes then, net/http does not send
+		return nil
+	}
 	content, ok := response["content"].(object)
-	if !ok || r.Method == http.MethodHead {
+	if !ok {
 		if len(body) > 0 {
 			return errors.New("a body where none is described")
 		}
