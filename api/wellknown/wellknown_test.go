@@ -289,10 +289,10 @@ func TestSignature(t *testing.T) {
 			if err := ours(doc, asc); err != nil {
 				t.Error(err)
 			}
-			for i := range doc {
+			for i := 0; i < len(doc); i += 11 { // each takes a while
 				touched := bytes.Clone(doc)
 				touched[i] ^= 1
-				if ours(touched, asc) == nil || i%16 == 0 && verify(touched, asc) == nil {
+				if ours(touched, asc) == nil || verify(touched, asc) == nil {
 					t.Fatalf("byte %d of the document can be another", i)
 				}
 			}
