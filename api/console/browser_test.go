@@ -312,7 +312,7 @@ type tab struct {
 }
 
 // limit is how long one step may take.
-const limit = 30 * time.Second
+const limit = time.Minute
 
 // browse opens the page in a headless Chromium. Tests without one are skipped,
 // or fail if CIS_REQUIRE_ALL is 1.
@@ -424,7 +424,7 @@ func eval[T any](b *tab, expression string) T {
 func (b *tab) wait(expression string) {
 	b.t.Helper()
 	if !eval[bool](b, `new Promise((done) => {
-		const end = performance.now() + 10000;
+		const end = performance.now() + 25000;
 		(function look() {
 			if (`+expression+`) done(true);
 			else if (performance.now() > end) done(false);
