@@ -17,6 +17,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -133,6 +134,7 @@ func JSON(w http.ResponseWriter, status int, v any) error {
 // Body answers with bytes.
 func Body(w http.ResponseWriter, status int, contentType string, b []byte) error {
 	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(b))) // it goes out in one piece
 	w.WriteHeader(status)
 	_, err := w.Write(b)
 	return err

@@ -80,40 +80,57 @@ type ring struct {
 // are read before, as often as that is allowed. The error is that the keys cannot
 // be had, or not read to see whether they still lack it, or that of ctx.
 func (r *ring) current(ctx context.Context, has func(set) bool) (set, error) {
-	r.mu.Lock()
-	now := r.opts.Now()
-	age := now.Sub(r.read)
-	none := r.keys == nil || age >= r.opts.MaxStale
-	lacks := none || !has(r.keys)
-	pause := r.opts.Pause
-	if none {
-		pause /= 10
-	}
-	if (lacks || age >= r.opts.Refresh) && r.done == nil && !r.closed && (r.tried.IsZero() || now.Sub(r.tried) >= pause) {
-		r.start(ctx, now)
-	}
-	// Nobody waits for keys that are merely due, until they are overdue.
-	if done := r.done; done != nil && (lacks || age >= r.opts.Refresh*3/2) {
-		r.mu.Unlock()
+	// A reading that others began might have begun too early, so one of our own
+	// may follow it.
+	for range 2 {
+		done := r.due(ctx, has)
+		if done == nil {
+			break
+		}
 		select {
 		case <-done:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		r.mu.Lock()
 	}
+	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return nil, errors.New("auth: closed")
-	}
-	if r.keys != nil && r.opts.Now().Sub(r.read) < r.opts.MaxStale && (r.err == nil || has(r.keys)) {
-		return r.keys, nil
-	}
 	err := r.err
-	if err == nil {
+	switch {
+	case r.closed:
+		return nil, errors.New("auth: closed")
+	case r.usable() && (err == nil || has(r.keys)):
+		return r.keys, nil
+	case err == nil:
 		err = errors.New("too old")
 	}
 	return nil, fmt.Errorf("auth: keys of the issuer %s: %w", r.Issuer.Issuer, err)
+}
+
+// usable reports whether there are keys, and not too old.
+func (r *ring) usable() bool {
+	return r.keys != nil && r.opts.Now().Sub(r.read) < r.opts.MaxStale
+}
+
+// due begins to read the keys if that is due and allowed. It returns what is to
+// be waited for: nobody waits for keys that are merely old, until they are too
+// old to go on with as long as there might be others.
+func (r *ring) due(ctx context.Context, has func(set) bool) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, usable := r.opts.Now(), r.usable()
+	age, lacks := now.Sub(r.read), !usable || !has(r.keys)
+	pause := r.opts.Pause
+	if !usable {
+		pause /= 10
+	}
+	if (lacks || age >= r.opts.Refresh) && r.done == nil && !r.closed && (r.tried.IsZero() || now.Sub(r.tried) >= pause) {
+		r.start(ctx, now)
+	}
+	if lacks || age >= r.opts.Refresh*3/2 {
+		return r.done
+	}
+	return nil
 }
 
 // start begins to read the keys. Whoever made it begin may go away: others wait

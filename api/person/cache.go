@@ -30,7 +30,7 @@ type cache struct {
 	mu         sync.Mutex
 	young, old map[viewKey]*served
 	bytes      int
-	active     map[activeKey]bool
+	briefs     map[briefKey]brief
 	// found is whom questions led to at a version of the store.
 	found   map[question]*person
 	version int64
@@ -70,13 +70,19 @@ func (c *cache) keepAnswer(q question, version int64, p *person) {
 	c.found[q] = p
 }
 
-type activeKey struct {
+// A brief is what is asked about somebody most often, whoever asks.
+type brief struct {
+	active      bool
+	login, mail string
+}
+
+type briefKey struct {
 	id       people.ID
 	revision int64
 }
 
 func newCache() *cache {
-	return &cache{young: map[viewKey]*served{}, active: map[activeKey]bool{}, found: map[question]*person{}}
+	return &cache{young: map[viewKey]*served{}, briefs: map[briefKey]brief{}, found: map[question]*person{}}
 }
 
 func (c *cache) view(k viewKey) *served {
@@ -105,20 +111,20 @@ func (c *cache) put(k viewKey, v *served) {
 	c.young[k] = v
 }
 
-const maxActive = 1 << 17
+const maxBriefs = 1 << 17
 
-func (c *cache) activeOf(id people.ID, revision int64) (active, known bool) {
+func (c *cache) brief(id people.ID, revision int64) (b brief, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	active, known = c.active[activeKey{id, revision}]
-	return active, known
+	b, known = c.briefs[briefKey{id, revision}]
+	return b, known
 }
 
-func (c *cache) keepActive(id people.ID, revision int64, active bool) {
+func (c *cache) keepBrief(id people.ID, revision int64, b brief) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.active) >= maxActive {
-		clear(c.active)
+	if len(c.briefs) >= maxBriefs {
+		clear(c.briefs)
 	}
-	c.active[activeKey{id, revision}] = active
+	c.briefs[briefKey{id, revision}] = b
 }

@@ -135,16 +135,20 @@ func query(r *http.Request) (url.Values, error) {
 	return q, nil
 }
 
-func (s *service) wish(r *http.Request, q url.Values) (w wish, err error) {
+// ask reads the parameters of a request, and what of them all routes know.
+func (s *service) ask(r *http.Request) (q url.Values, w wish, err error) {
+	if q, err = query(r); err != nil {
+		return nil, w, err
+	}
 	w.Grant = view.Of(api.CallerOf(r.Context()).Scopes)
 	if f := q.Get("filterDisplay"); f != "" {
 		w.Grant = w.Narrowed(f)
 	}
 	if w.active, err = activeOf(q); err != nil {
-		return w, err
+		return nil, w, err
 	}
 	w.fields, err = s.fieldsOf(q.Get("fields"))
-	return w, err
+	return q, w, err
 }
 
 // activeOf reads whom a request is about: active people unless it says otherwise.

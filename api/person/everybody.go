@@ -102,11 +102,7 @@ const flushBytes = 256 << 10
 
 // export writes everybody, a line each.
 func (s *service) export(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	wish, err := s.wish(r, q)
+	_, wish, err := s.ask(r)
 	if err != nil {
 		return err
 	}

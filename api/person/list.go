@@ -3,7 +3,6 @@ package person
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,11 +42,7 @@ func (s *service) page(r *http.Request, q url.Values, query sinks.Query) (found 
 
 // users lists profiles.
 func (s *service) users(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	wish, err := s.wish(r, q)
+	q, wish, err := s.ask(r)
 	if err != nil {
 		return err
 	}
@@ -111,17 +106,11 @@ func (s *service) ids(w http.ResponseWriter, r *http.Request) error {
 	}
 	rows := make([]idRow, 0, len(list))
 	for _, stored := range list {
-		d, err := read(stored)
+		p, err := s.person(stored)
 		if err != nil {
 			return err
 		}
-		login, err1 := text(d, people.UserID)
-		mail, err2 := text(d, people.PrimaryEmail)
-		active, err3 := isActive(d)
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return err
-		}
-		rows = append(rows, idRow{stored.ID, orNull(login), orNull(mail), active})
+		rows = append(rows, idRow{p.id, orNull(p.brief.login), orNull(p.brief.mail), p.brief.active})
 	}
 	return api.JSON(w, http.StatusOK, map[string]any{"users": rows, "nextPage": orNull(next)})
 }
@@ -200,11 +189,7 @@ func (c condition) holds(d *view.Doc) (bool, error) {
 
 // search lists who meets all filters.
 func (s *service) search(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	wish, err := s.wish(r, q)
+	q, wish, err := s.ask(r)
 	if err != nil {
 		return err
 	}

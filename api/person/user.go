@@ -19,11 +19,7 @@ import (
 
 // user answers with one profile, or {} if there is nobody.
 func (s *service) user(w http.ResponseWriter, r *http.Request, by people.Path) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	wish, err := s.wish(r, q)
+	_, wish, err := s.ask(r)
 	if err != nil {
 		return err
 	}
@@ -98,7 +94,7 @@ func (v *served) write(w http.ResponseWriter, r *http.Request) error {
 type person struct {
 	id       people.ID
 	revision int64
-	active   bool
+	brief    brief
 	stored   []byte
 	read     *view.Doc
 }
@@ -144,7 +140,7 @@ func (s *service) current(ctx context.Context, by people.Path, values []string, 
 	}
 	kept := p
 	if p != nil { // without the profile
-		kept = &person{id: p.id, revision: p.revision, active: p.active}
+		kept = &person{id: p.id, revision: p.revision, brief: p.brief}
 	}
 	s.views.keepAnswer(asked, version, kept)
 	return p, nil
@@ -205,21 +201,11 @@ func (s *service) among(ctx context.Context, by people.Path, ids []people.ID, va
 		if err != nil {
 			return nil, err
 		}
-		if active != nil && *active != p.active {
+		if active != nil && *active != p.brief.active {
 			continue
 		}
-		if by == people.PrimaryEmail { // it leads to whose record has it, too
-			d, err := s.doc(ctx, p)
-			if err != nil {
-				return nil, err
-			}
-			mail, err := text(d, people.PrimaryEmail)
-			if err != nil {
-				return nil, err
-			}
-			if !slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, mail) }) {
-				continue
-			}
+		if by == people.PrimaryEmail && !slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, p.brief.mail) }) {
+			continue // it leads to whose record has it, too
 		}
 		found = append(found, p)
 	}
@@ -227,8 +213,8 @@ func (s *service) among(ctx context.Context, by people.Path, ids []people.ID, va
 		return nil, nil
 	}
 	slices.SortFunc(found, func(a, b person) int {
-		if a.active != b.active {
-			if a.active {
+		if a.brief.active != b.brief.active {
+			if a.brief.active {
 				return -1
 			}
 			return 1
@@ -238,21 +224,25 @@ func (s *service) among(ctx context.Context, by people.Path, ids []people.ID, va
 	return &found[0], nil
 }
 
-// person is somebody as they are stored. Whether they are active is read once a
-// revision, as long as it is remembered.
+// person is somebody as they are stored. The brief is read once a revision, as
+// long as it is remembered.
 func (s *service) person(stored sinks.Stored) (p person, err error) {
 	p = person{id: stored.ID, revision: stored.Revision, stored: stored.Profile}
 	var known bool
-	if p.active, known = s.views.activeOf(stored.ID, stored.Revision); known {
+	if p.brief, known = s.views.brief(stored.ID, stored.Revision); known {
 		return p, nil
 	}
 	if p.read, err = read(stored); err != nil {
 		return p, err
 	}
-	if p.active, err = isActive(p.read); err != nil {
+	var errs [3]error
+	p.brief.active, errs[0] = isActive(p.read)
+	p.brief.login, errs[1] = text(p.read, people.UserID)
+	p.brief.mail, errs[2] = text(p.read, people.PrimaryEmail)
+	if err := errors.Join(errs[:]...); err != nil {
 		return p, err
 	}
-	s.views.keepActive(stored.ID, stored.Revision, p.active)
+	s.views.keepBrief(stored.ID, stored.Revision, p.brief)
 	return p, nil
 }
 

@@ -92,13 +92,23 @@ func shown(grant view.Grant, a Explained, stands people.Metadata) Explained {
 		}
 		return grant.Sees(stands.Classification, display)
 	}
-	a.Words = slices.Clone(a.Words)
+	a.Content.Value = bare(a.Content.Value)
+	a.Words, a.Could = slices.Clone(a.Words), slices.Clone(a.Could)
+	for i := range a.Could {
+		a.Could[i].Value = bare(a.Could[i].Value)
+	}
 	hidden := false
 	for i, word := range a.Words {
+		a.Words[i].Value = bare(word.Value)
 		if !sees(word.Display) {
 			hidden = true
 			a.Words[i].Value, a.Words[i].Display, a.Words[i].Verified = people.Value{}, "", false
 		}
+	}
+	if a.Pending != nil {
+		pending := *a.Pending
+		pending.Old.Value, pending.New.Value = bare(pending.Old.Value), bare(pending.New.Value)
+		a.Pending = &pending
 	}
 	if a.Pending != nil && !(sees(a.Pending.Old.Display) && sees(a.Pending.New.Display)) {
 		a.Pending, hidden = nil, true
@@ -107,6 +117,15 @@ func shown(grant view.Grant, a Explained, stands people.Metadata) Explained {
 		a.Could, a.Outlook = nil, ""
 	}
 	return a
+}
+
+// bare is a value as callers know it: to them a null is a null, whatever it is
+// that is not there.
+func bare(v people.Value) people.Value {
+	if v.IsNull() {
+		return people.Value{}
+	}
+	return v
 }
 
 // A Revised is one revision, as far as the caller sees it.
@@ -146,6 +165,7 @@ func (s *service) history(w http.ResponseWriter, r *http.Request) error {
 					continue
 				}
 				ch.Signed = nil
+				ch.Old.Value, ch.New.Value = bare(ch.Old.Value), bare(ch.New.Value)
 				if !old {
 					ch.Old = people.Content{}
 				}

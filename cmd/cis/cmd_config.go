@@ -108,6 +108,14 @@ func (configCheckCommand) Run(ctx context.Context, p *program) error {
 		}
 		sources = append(sources, row)
 	}
+	for _, from := range c.Signing.Trusted {
+		if strings.Contains(from, "://") {
+			continue // nothing is asked over the network
+		}
+		if _, _, err := readKeys(ctx, from); err != nil {
+			complain("signing.trusted: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
+	}
 	rows, err := p.openKeys(c).list()
 	if err != nil {
 		complain("keys: %s", err)

@@ -780,6 +780,8 @@ func causeText(c people.Cause) string {
 	switch {
 	case c.Run != "":
 		return "run " + c.Run
+	case c.By != "":
+		return c.Door + ", by " + c.By
 	case c.Reason != "":
 		return c.Door + ", " + c.Reason
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"example.org/cis/api"
 	"example.org/cis/api/auth"
 	"example.org/cis/api/auth/issuer"
+	"example.org/cis/api/console"
 	"example.org/cis/api/person"
 	"example.org/cis/cmd/cis/internal/config"
 	"example.org/cis/cmd/cis/internal/traces"
@@ -67,6 +69,10 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 		return usageError{err}
 	}
 	log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+	if p.env["GOGC"] == "" {
+		debug.SetGCPercent(100) // what is remembered stays: five times as much would lie about besides
+	}
+	// Whoever only reads is not able to write.
 	store, err := p.openVault(ctx, cfg, c.Only == "person")
 	if err != nil {
 		return err
@@ -111,6 +117,13 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 		}
 	}
 	s := &serving{p: p, cfg: cfg, cat: cat, o: &opened{store, blobs}, metrics: metrics, verifier: verifier, log: log}
+	s.public = &recent[sign.Keys]{now: p.now, read: s.readKeys}
+	if s.secret, err = sync.VaultKey(ctx, store); err != nil {
+		return err
+	}
+	if s.secret == nil { // nobody is there yet: what this process gives out ends with it
+		s.secret = []byte(rand.Text())
+	}
 	routes, err := s.routes(ctx, c.Only)
 	if err != nil {
 		return err
@@ -134,6 +147,9 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 func (c serveCommand) check(cfg *config.Config) error {
 	if !c.Dev && len(cfg.API.Issuers) == 0 {
 		return errors.New("api.issuers is empty: nobody could call. Name the issuer of your callers' tokens, or try it with --dev")
+	}
+	if c.Only == "person" && cfg.API.PublicKeysURL+cfg.API.PublicKeysFile == "" {
+		return errors.New("the person face holds no signing key, and so needs the public ones: cis keys jwks > keys.json, and api.public_keys_file: keys.json")
 	}
 	host, _, err := net.SplitHostPort(cfg.API.Listen)
 	if err != nil {
@@ -195,6 +211,8 @@ type serving struct {
 	metrics  *prometheus.Registry
 	verifier *auth.Verifier
 	log      *slog.Logger
+	public   *recent[sign.Keys]
+	secret   []byte
 }
 
 func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) {
@@ -205,11 +223,19 @@ func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) 
 	}
 	routes = append(routes, discovery...)
 	if only != "change" {
-		person, err := s.person(ctx)
+		person, err := s.person()
 		if err != nil {
 			return nil, err
 		}
 		routes = append(routes, person...)
+		routes = append(routes, console.New()...)
+	}
+	if only != "person" {
+		change, err := s.p.changeRoutes(ctx, s.cfg, s.cat, s.o.store, s.secret, s.log)
+		if err != nil {
+			return nil, err
+		}
+		routes = append(routes, change...)
 	}
 	return routes, nil
 }
@@ -223,15 +249,8 @@ func (s *serving) ready(ctx context.Context) error {
 }
 
 // person are the routes of the Person API.
-func (s *serving) person(ctx context.Context) ([]api.Route, error) {
-	secret, err := sync.VaultKey(ctx, s.o.store)
-	if err != nil {
-		return nil, err
-	}
-	if secret == nil { // nobody is there yet, so that no token lives longer than this process
-		secret = []byte(rand.Text())
-	}
-	seal, err := person.NewSeal(secret, s.p.random, s.p.now)
+func (s *serving) person() ([]api.Route, error) {
+	seal, err := person.NewSeal(s.secret, s.p.random, s.p.now)
 	if err != nil {
 		return nil, err
 	}
@@ -241,8 +260,8 @@ func (s *serving) person(ctx context.Context) ([]api.Route, error) {
 	}), nil
 }
 
-// keys are the public keys of all publishers.
-func (s *serving) keys(ctx context.Context) (sign.Keys, error) {
+// readKeys reads the public keys of all publishers.
+func (s *serving) readKeys(ctx context.Context) (sign.Keys, error) {
 	if from := s.cfg.API.PublicKeysURL + s.cfg.API.PublicKeysFile; from != "" {
 		keys, _, err := readKeys(ctx, from)
 		return keys, err
@@ -251,7 +270,7 @@ func (s *serving) keys(ctx context.Context) (sign.Keys, error) {
 }
 
 func (s *serving) explain(ctx context.Context, stored sinks.Stored, p *people.Profile, path people.Path) (person.Explanation, error) {
-	keys, err := s.keys(ctx)
+	keys, err := s.public.get(ctx)
 	if err != nil {
 		return person.Explanation{}, err
 	}

@@ -72,6 +72,7 @@ var rooms = []struct {
 	{"api/view", []string{"transforms/people", "transforms/catalogue"}},
 	{"api/auth", []string{"api", jsonLib, "github.com/go-jose/go-jose/v4/", "golang.org/x/sync/", "golang.org/x/time/rate"}},
 	{"api/auth/issuer", []string{"api", jsonLib, "github.com/go-jose/go-jose/v4/"}},
+	{"api/console", []string{"api"}},
 	{"api/apitest", []string{"api", "api/wellknown", "..."}}, // for tests only
 	{"api/", []string{"api", "api/view", "sinks", "transforms/", jsonLib}},
 

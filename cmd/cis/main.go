@@ -67,6 +67,7 @@ type commandLine struct {
 	Unlink     unlinkCommand     `cmd:"" help:"Decide that a record is not a person's."`
 	Sign       signCommand       `cmd:"" help:"Sign a profile, whole or partial, as a publisher."`
 	Verify     verifyCommand     `cmd:"" help:"Verify signatures."`
+	Publish    publishCommand    `cmd:"" help:"Send signed profiles to a Change API."`
 	Import     importCommand     `cmd:"" help:"Take profiles over."`
 	Dump       dumpCommand       `cmd:"" help:"Write out all profiles."`
 	VaultOf    vaultCommands     `cmd:"" name:"vault" help:"Look after a vault."`
@@ -75,6 +76,7 @@ type commandLine struct {
 	Init    initCommand    `cmd:"" help:"Write a configuration to start from."`
 	Config  configCommands `cmd:"" help:"Look at the configuration."`
 	Keys    keysCommands   `cmd:"" help:"Make, list, rotate and publish signing keys."`
+	Token   tokenCommand   `cmd:"" help:"Ask for a token."`
 	Synth   synthCommand   `cmd:"" help:"Write the source files of a company that does not exist."`
 	Version versionCommand `cmd:"" help:"Say which version this is."`
 }

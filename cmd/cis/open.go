@@ -352,6 +352,11 @@ func addKeys(ctx context.Context, keys sign.Keys, e *directoryEntry) (sign.Keys,
 	if from == "" {
 		return keys, nil
 	}
+	return joinKeys(ctx, keys, from)
+}
+
+// joinKeys adds the keys that somebody publishes.
+func joinKeys(ctx context.Context, keys sign.Keys, from string) (sign.Keys, error) {
 	more, _, err := readKeys(ctx, from)
 	if err != nil {
 		return nil, err
@@ -359,8 +364,9 @@ func addKeys(ctx context.Context, keys sign.Keys, e *directoryEntry) (sign.Keys,
 	return sign.MergeKeys(keys, more), nil
 }
 
-// trusted are the keys by which stored profiles verify: those that sign here,
-// and those of sources that sign themselves.
+// trusted are the keys by which profiles verify: those that sign here, those of
+// sources that sign themselves, and those of publishers that the configuration
+// names.
 func (p *program) trusted(ctx context.Context, c *config.Config) (sign.Keys, error) {
 	keys, err := p.openKeys(c).public()
 	for _, s := range c.Sources {
@@ -369,6 +375,12 @@ func (p *program) trusted(ctx context.Context, c *config.Config) (sign.Keys, err
 				err = fmt.Errorf("sources.%s: its published keys: %w", s.Name, err)
 			}
 		}
+	}
+	for _, from := range c.Signing.Trusted {
+		if err != nil {
+			return nil, err
+		}
+		keys, err = joinKeys(ctx, keys, from)
 	}
 	return keys, err
 }

@@ -16,7 +16,7 @@ import (
 func (s *serving) wellknown(signs bool) ([]api.Route, error) {
 	o := wellknown.Options{
 		Path: s.cfg.API.WellKnown, URL: s.cfg.API.URL, OIDC: s.cfg.API.OIDC, Audience: s.cfg.API.Audience,
-		Scopes: scopeNames(), Catalogue: s.cat, Keys: s.keys, Now: s.p.now, Log: s.log,
+		Scopes: scopeNames(), Catalogue: s.cat, Keys: s.readKeys, Now: s.p.now, Log: s.log,
 	}
 	if file := s.cfg.API.AccessFile; file != "" {
 		b, err := os.ReadFile(file)

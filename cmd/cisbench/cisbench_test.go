@@ -103,11 +103,11 @@ func TestSpread(t *testing.T) {
 }
 
 func TestBetween(t *testing.T) {
-	got, err := between("# Title\n"+begin+"old\n"+end+"rest\n", "new\n")
+	got, err := between("# Title\n"+begin+"old\n"+end+"rest\n", begin, end, "new\n")
 	if want := "# Title\n" + begin + "\nnew\n\n" + end + "rest\n"; got != want || err != nil {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
-	if _, err := between("# Title\n", "new\n"); err == nil {
+	if _, err := between("# Title\n", begin, end, "new\n"); err == nil {
 		t.Error("wrote into a file without the comments")
 	}
 }

@@ -20,5 +20,14 @@
 // CPU is user and system time of the process; its ratio to the floor's tells
 // more than wall time, which other work on the machine disturbs.
 //
+// # The person service
+//
+//	go run ./cmd/cisbench serve [--people 100000] [--for 4s] [--dir DIR] [--out BENCHMARKS.md]
+//
+// It loads a company, serves it, and asks each route as fast as 16 connections
+// can, by turns with a bare handler that only writes the same bytes; then at 70 %
+// of that, in open loop: requests are due at fixed moments, and what they wait
+// counts. Whoever asks shares the processors with both.
+//
 // It refuses to judge: there is no limit that fails.
 package main

@@ -35,6 +35,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return floor(args[1:])
 		case "payloads":
 			return payloads(args[1:], stdin, stdout)
+		case "bare":
+			return bare(args[1:])
+		case "serve":
+			return serveBench(ctx, args[1:], stdout, stderr)
 		}
 	}
 	flags := flag.NewFlagSet("cisbench", flag.ContinueOnError)
@@ -66,7 +70,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return err
 	}
 	if *out != "" {
-		if err := rewrite(*out, rep.markdown()); err != nil {
+		if err := rewrite(*out, begin, end, rep.markdown()); err != nil {
 			return err
 		}
 	}

@@ -72,19 +72,19 @@ const (
 )
 
 // rewrite replaces what stands between the two comments of a file.
-func rewrite(path, text string) error {
+func rewrite(path, begin, end, text string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	s, err := between(string(b), text)
+	s, err := between(string(b), begin, end, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return os.WriteFile(path, []byte(s), 0o644)
 }
 
-func between(file, text string) (string, error) {
+func between(file, begin, end, text string) (string, error) {
 	before, rest, ok := strings.Cut(file, begin)
 	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {

@@ -134,6 +134,7 @@ type application struct {
 	e       *env
 	plan    *Plan
 	door    string // of people.Cause
+	by      string // the same
 	signers map[people.Publisher]sign.Signer
 	body    sinks.BlobWriter
 	offset  uint64
@@ -325,7 +326,7 @@ func (a *application) person(ctx context.Context, prop people.Proposal, s sinks.
 	if len(res.Done) > 0 {
 		c.Revision++
 		c.Profile = p.packed
-		history := people.Revision{Number: c.Revision, RecordedAt: a.e.Clock, Cause: people.Cause{Run: a.e.Run, Door: a.door, Reason: a.e.Reason}, Operations: res.Done}
+		history := people.Revision{Number: c.Revision, RecordedAt: a.e.Clock, Cause: people.Cause{Run: a.e.Run, Door: a.door, Reason: a.e.Reason, By: a.by}, Operations: res.Done}
 		c.History = sinks.Pack(write(history.AppendJSON))
 		if !(a.e.FirstLoad && a.plan.Correlated.Empty) { // a first load tells nobody
 			c.Notify, c.NotifyID = "update", res.Profile.Value(people.UserID).Text()

@@ -20,6 +20,10 @@
 // replaced whole, and a commit that was made is recognised by its revision
 // and run.
 //
+// Publishers write by themselves through a [Door], one person at a time and like
+// a refresh without a lease: what they say becomes their observation, and the
+// same merge decides.
+//
 // An erasure ([Erase]) takes the lease, finishes what a dead run left and takes
 // a person out of everything. The next run begins by asking who was erased, and
 // what the base snapshot has of them is as if it were not there.

@@ -19,6 +19,7 @@ const (
 	kindSnapshot   = "snapshot"   // which is current, and when old ones went
 	kindHolder     = "holder"     // who has the lease or waits for it
 	kindCopy       = "copy"       // that the vault is a copy that is not finished
+	kindAnswer     = "answer"     // what the Change API answered, for requests that are repeated
 )
 
 // A Kind is one of the kinds of documents that a ledger holds.
@@ -32,7 +33,7 @@ type Kind struct {
 // Kinds lists all kinds. A copy takes them in this order: before the current
 // snapshot is known, nobody is refreshed.
 func Kinds() []Kind {
-	return []Kind{{kindVault, true}, {kindLink, true}, {kindErasure, true}, {kindRun, true}, {kindUnfinished, true}, {kindSnapshot, true}, {kindHolder, false}, {kindCopy, false}}
+	return []Kind{{kindVault, true}, {kindLink, true}, {kindErasure, true}, {kindRun, true}, {kindUnfinished, true}, {kindSnapshot, true}, {kindHolder, false}, {kindCopy, false}, {kindAnswer, false}}
 }
 
 // Documents yields those of a kind, by key. An error is the last.

@@ -78,3 +78,19 @@ func Links(ctx context.Context, l sinks.Ledger) (links []Link, err error) {
 	}
 	return links, nil
 }
+
+// readLink returns the decision about one record, nil if there is none.
+func readLink(ctx context.Context, l sinks.Ledger, p people.Publisher, record string) (*Link, error) {
+	d, err := l.Doc(ctx, kindLink, linkKey(p, record))
+	if errors.Is(err, sinks.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sync: read the link: %w", err)
+	}
+	k := new(Link)
+	if err := json.Unmarshal(d.Body, k); err != nil {
+		return nil, fmt.Errorf("sync: link: %w", err)
+	}
+	return k, nil
+}

@@ -31,6 +31,7 @@ func (r *Revision) AppendJSON(b []byte) []byte {
 	cause.text("run", r.Cause.Run)
 	cause.b = AppendQuoted(cause.key("door"), r.Cause.Door)
 	cause.text("reason", r.Cause.Reason)
+	cause.text("by", r.Cause.By)
 	o.b = cause.close()
 	o.b = appendList(o.key("operations"), r.Operations, (*Operation).appendJSON)
 	return o.close()

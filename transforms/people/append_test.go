@@ -64,7 +64,7 @@ func TestAppendIsMarshal(t *testing.T) {
 			Evidence: people.Evidence{Observations: lists(t, rapid.Just(o)), Former: lists(t, texts()), Cleared: lists(t, cleared)}}
 		copy(p.Person[:], rapid.SliceOfN(rapid.Byte(), 0, 16).Draw(t, "id"))
 		r := people.Revision{Number: p.Base, RecordedAt: moments().Draw(t, "recorded"), Operations: p.Operations,
-			Cause: people.Cause{Run: texts().Draw(t, "run"), Door: texts().Draw(t, "door"), Reason: texts().Draw(t, "reason")}}
+			Cause: people.Cause{Run: texts().Draw(t, "run"), Door: texts().Draw(t, "door"), Reason: texts().Draw(t, "reason"), By: texts().Draw(t, "by")}}
 		for _, doc := range []interface{ AppendJSON([]byte) []byte }{&p, &r, &p.Evidence, &o} {
 			want, err := json.Marshal(doc, json.Deterministic(true))
 			if err != nil {

@@ -120,6 +120,8 @@ type Revision struct {
 // A Cause says which run, or which door and caller, made a write.
 type Cause struct {
 	Run    string `json:"run,omitzero"`
-	Door   string `json:"door"` // sync, refresh, import
+	Door   string `json:"door"` // sync, refresh, import, api
 	Reason string `json:"reason,omitzero"`
+	// By is the caller at a door that has callers: a token's issuer and subject.
+	By string `json:"by,omitzero"`
 }

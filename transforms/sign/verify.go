@@ -127,6 +127,21 @@ func Bound(a people.Attribute) (id people.ID, path people.Path, ok bool) {
 	return id, people.Path(h.attr), err == nil
 }
 
+// KeyID returns the kid that the signature of a names, "" if it names none. It
+// verifies nothing.
+func KeyID(a people.Attribute) string {
+	first, _, _ := strings.Cut(a.Signature.Publisher.Value, ".")
+	plain, err := decodePart(first)
+	if err != nil {
+		return ""
+	}
+	h, err := parseHeader(plain, typAttribute)
+	if err != nil {
+		return ""
+	}
+	return h.kid
+}
+
 // A Finding is an attribute whose signature does not hold, and why not.
 type Finding struct {
 	Path people.Path

@@ -51,6 +51,9 @@ import (
 //	DAY/ask               the only sources that are asked, a name a line
 //	DAY/refresh           user ids that are refreshed at noon, and what came of it
 //	DAY/expect            what the run did (made by -update, read by people)
+//	DAY/publish           what publishers write by themselves at two in the
+//	                      afternoon, and what came of it, an attribute a line:
+//	                      PUBLISHER USER_ID PATH DISPLAY VALUE
 //	DAY/find              keys, and who is found by them after the run
 //	DAY/profile-UID.json  the whole profile of everybody whom the run wrote
 //
@@ -242,6 +245,16 @@ func (s *Story) Run(t testing.TB, twice bool) (told []byte) {
 				t.Fatalf("%s: %v", day, err)
 			}
 			out.Files = append(out.Files, txtar.File{Name: day + "/refresh", Data: told})
+			if now, err = People(ctx, store); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if said, ok := s.Text(day + "/publish"); ok {
+			told, err := w.publish(t, said, Clock(day).Add(8*time.Hour))
+			if err != nil {
+				t.Fatalf("%s: %v", day, err)
+			}
+			out.Files = append(out.Files, txtar.File{Name: day + "/publish", Data: told})
 			if now, err = People(ctx, store); err != nil {
 				t.Fatal(err)
 			}

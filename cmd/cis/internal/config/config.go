@@ -34,7 +34,9 @@ type Config struct {
 	// Subscribers are the names of who gets outbox rows.
 	Subscribers []string `yaml:"subscribers"`
 	Signing     Signing  `yaml:"signing"`
-	Absence     Absence  `yaml:"absence"`
+	// Publishing is what holds for publishers that write by themselves.
+	Publishing Publishing `yaml:"publishing"`
+	Absence    Absence    `yaml:"absence"`
 	// Protected are user_ids of people whom absence never ends.
 	Protected []string `yaml:"protected"`
 	Sources   []Source `yaml:"sources"`
@@ -87,6 +89,16 @@ type Signing struct {
 	// Algorithms lists the JWS algorithms accepted of a publisher; a publisher
 	// that is not named may use any that the program knows.
 	Algorithms map[string][]string `yaml:"algorithms"`
+	// Trusted are files and https URLs of keys that are not made here: a JWKS by
+	// publisher, or a well-known document.
+	Trusted []string `yaml:"trusted"`
+}
+
+// Publishing is the policy of the Change API.
+type Publishing struct {
+	// ReportOnly lets attributes through that the schema refuses and that can be
+	// kept nevertheless, and logs them.
+	ReportOnly bool `yaml:"report_only"`
 }
 
 // Absence says when somebody who is no longer in a source is taken to have left.
@@ -233,6 +245,15 @@ func (d *decoder) validate(c *Config) {
 			}
 		}
 	}
+	for i, from := range c.Signing.Trusted {
+		switch scheme, _, ok := strings.Cut(from, "://"); {
+		case !ok:
+			c.Signing.Trusted[i] = within(d.dir, from)
+		case scheme != "https":
+			d.complain("signing.trusted", "keys are read over https or from a file")
+		}
+	}
+	d.unique("signing.trusted", c.Signing.Trusted)
 	for path, v := range map[string]time.Duration{"absence.confirm_after": c.Absence.ConfirmAfter, "absence.grace": c.Absence.Grace, "absence.grace_hris": c.Absence.GraceHRIS} {
 		if v < 0 {
 			d.complain(path, "want a duration that is not negative")

@@ -89,7 +89,8 @@ keys: dir:keys
 salt: env:CIS_SALT
 catalogue: own.json
 subscribers: [one, two]
-signing: {require_binding: true, algorithms: {hris: [RS256, EdDSA]}}
+signing: {require_binding: true, algorithms: {hris: [RS256, EdDSA]}, trusted: [hris.json, "https://hr.example.org/keys"]}
+publishing: {report_only: true}
 absence:
   confirm_after: 1h30m
   grace: 0s
@@ -131,7 +132,8 @@ func TestWholeFile(t *testing.T) {
 		Salt:        "env:CIS_SALT",
 		Catalogue:   "/etc/cis/own.json",
 		Subscribers: []string{"one", "two"},
-		Signing:     Signing{true, map[string][]string{"hris": {"RS256", "EdDSA"}}},
+		Signing:     Signing{RequireBinding: true, Algorithms: map[string][]string{"hris": {"RS256", "EdDSA"}}, Trusted: []string{"/etc/cis/hris.json", "https://hr.example.org/keys"}},
+		Publishing:  Publishing{ReportOnly: true},
 		Absence:     Absence{90 * time.Minute, 0, 24 * time.Hour},
 		Protected:   []string{"ad|Example|root"},
 		API: API{
@@ -184,7 +186,7 @@ func TestOverrides(t *testing.T) {
 		"salt":        {got.Salt, Secret("file:/etc/cis/other-salt")},
 		"subscribers": {got.Subscribers, []string{"a", "b"}},
 		"absence":     {got.Absence, Absence{90 * time.Minute, 0, 48 * time.Hour}},
-		"signing":     {got.Signing, Signing{true, map[string][]string{"ldap": {"EdDSA"}}}},
+		"signing":     {got.Signing, Signing{RequireBinding: true, Algorithms: map[string][]string{"ldap": {"EdDSA"}}, Trusted: []string{"/etc/cis/hris.json", "https://hr.example.org/keys"}}},
 		"protected":   {got.Protected, []string{"ad|Example|root", "email|1"}},
 		"url":         {source.URL, "https://hr.example.org/report"},
 		"rows":        {source.Rows, 7},
@@ -221,7 +223,7 @@ func TestComplaints(t *testing.T) {
 			`cis.yaml:3: absence: unknown key "grase": did you mean "grace"?`,
 		}},
 		{"a key like no other", "colour: red\n" + minimal, nil, []string{
-			`cis.yaml:1: unknown key "colour": want one of absence, api, blobs, catalogue, keys, protected, salt, signing, sources, subscribers, vault`,
+			`cis.yaml:1: unknown key "colour": want one of absence, api, blobs, catalogue, keys, protected, publishing, salt, signing, sources, subscribers, vault`,
 		}},
 		{"wrong types", "subscribers: test\nabsence: {grace: 3 days, confirm_after: -1h}\nsigning: {require_binding: yes}\nvault: [a]\n" + minimal, nil, []string{
 			"cis.yaml:1: subscribers: want a list, such as [a, b]",
@@ -229,6 +231,9 @@ func TestComplaints(t *testing.T) {
 			"cis.yaml:2: absence.confirm_after: want a duration that is not negative",
 			"cis.yaml:3: signing.require_binding: want true or false",
 			"cis.yaml:4: vault: want text",
+		}},
+		{"keys in the open", "signing: {trusted: [http://hr.example.org/keys]}\n" + minimal, nil, []string{
+			"cis.yaml:1: signing.trusted: keys are read over https or from a file",
 		}},
 		{"specs", "vault: sqlit:x\nblobs: dir\nkeys: kms:x\n" + minimal, nil, []string{
 			`cis.yaml:1: vault: unknown scheme "sqlit": did you mean "sqlite"?`,
