@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"example.org/cis/api"
+	"example.org/cis/api/apitest"
 	"example.org/cis/sinks"
 	"example.org/cis/sinks/sqlite"
 	"example.org/cis/transforms/catalogue"
@@ -125,6 +127,9 @@ func (d *desk) ask(method, target, body string, headers ...string) (status int, 
 		w.Code = e.Status
 		_ = api.JSON(w, e.Status, map[string]string{"code": e.Code, "description": e.Description})
 	}
+	r.Header.Set("Authorization", "Bearer it") // the server has looked at it
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+	apitest.Conforms(d.t, r, w)
 	if told := w.Body.String() + d.log.String(); strings.Contains(strings.ToLower(told), canary) {
 		d.t.Errorf("%s %s: a value is told: %s", method, target, told)
 	}

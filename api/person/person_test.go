@@ -26,6 +26,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"example.org/cis/api"
+	"example.org/cis/api/apitest"
 	"example.org/cis/api/person"
 	"example.org/cis/pipelines/sync"
 	"example.org/cis/sinks"
@@ -162,7 +163,7 @@ func newWorld(t testing.TB, profiles ...*people.Profile) *world {
 func idOf(n int) people.ID { return people.ID{byte(n >> 8), byte(n), 0x40, 15: 1} }
 
 func text(class, display, value string) people.Attribute {
-	return people.Attribute{Value: people.StringValue(value), Metadata: people.Metadata{Classification: class, Display: display, Verified: true, Created: "2026-03-02T08:00:00.000Z", LastModified: "2026-03-02T08:00:00.000Z"}}
+	return people.Attribute{Value: people.StringValue(value), Signature: people.Signature{Publisher: people.Mark{Alg: "RS256", Typ: "JWS", Name: "cis"}}, Metadata: people.Metadata{Classification: class, Display: display, Verified: true, Created: "2026-03-02T08:00:00.000Z", LastModified: "2026-03-02T08:00:00.000Z"}}
 }
 
 func boolean(b bool, class, display string) people.Attribute {
@@ -260,7 +261,7 @@ func (w *world) ask(method, path, token string, header ...string) *httptest.Resp
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	rec := httptest.NewRecorder()
+	rec, whole := httptest.NewRecorder(), false
 	func() {
 		defer func() {
 			if p := recover(); p != nil && p != http.ErrAbortHandler {
@@ -268,7 +269,11 @@ func (w *world) ask(method, path, token string, header ...string) *httptest.Resp
 			}
 		}()
 		w.server.ServeHTTP(rec, r)
+		whole = true
 	}()
+	if whole { // half an answer is not as anything is described
+		apitest.Conforms(w.t, r, rec)
+	}
 	return rec
 }
 
@@ -823,7 +828,7 @@ func TestReadsItsOwnWrites(t *testing.T) {
 func TestCanaries(t *testing.T) {
 	displays := []string{"public", "authenticated", "vouched", "ndaed", "staff", "private", ""}
 	w := newWorld(t)
-	w.explain = person.Explanation{Person: idOf(1)}
+	w.explain = person.Explanation{Revision: 1, Person: idOf(1)}
 	p := somebody(1)
 	old := people.Operation{Class: people.Update, Source: people.LDAP}
 	type canary struct {
