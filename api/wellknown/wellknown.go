@@ -8,6 +8,9 @@
 // it. It refuses to serve half a document: if the keys cannot be read, the last
 // whole one stays.
 //
+// Keys are published without x5c: they have no certificates, and what stood there
+// in documents of the older system was none. A key's n says what it is.
+//
 // # Verifying the document
 //
 // Beside the document, under its path and ".asc", is a signature over exactly
@@ -159,7 +162,8 @@ func fixed(path, contentType string, body []byte) api.Route {
 	return route(path, doc.write)
 }
 
-// A document is some bytes and what is said of them. Their tag is made of them.
+// A document is some bytes and what is said of them. Their tag is made of them;
+// it is weak, since it stays the same when the answer is compressed.
 type document struct {
 	contentType, tag string
 	body             []byte
@@ -167,7 +171,7 @@ type document struct {
 
 func newDocument(contentType string, body []byte) *document {
 	sum := sha256.Sum256(body)
-	return &document{contentType, `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`, body}
+	return &document{contentType, `W/"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`, body}
 }
 
 func (d *document) write(w http.ResponseWriter, r *http.Request) error {

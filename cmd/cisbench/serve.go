@@ -471,9 +471,7 @@ func (b *serving) ids() error {
 		if err := json.Unmarshal(body, &page); err != nil {
 			return err
 		}
-		for _, u := range page.Users {
-			b.people = append(b.people, u)
-		}
+		b.people = append(b.people, page.Users...)
 		if next = page.NextPage; next == "" {
 			return nil
 		}
