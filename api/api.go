@@ -74,9 +74,11 @@ type Route struct {
 	PerAddress bool
 	// MaxBody bounds the bytes of a body that is read; 0 is none at all.
 	MaxBody int64
-	// Long routes stream for as long as the caller takes them; others have
-	// [Limits.Request].
+	// Long routes stream for as long as [Limits.Long]; others have
+	// [Limits.Request]. Few run at the same time, of one caller fewer.
 	Long bool
+	// Free routes take nobody's place: they answer with what is at hand.
+	Free bool
 	// Serve answers. An error that it returns is answered by the server, as long as
 	// nothing has been written.
 	Serve func(w http.ResponseWriter, r *http.Request) error

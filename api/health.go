@@ -19,10 +19,10 @@ func Health(ready func(context.Context) error, metrics prometheus.Gatherer) []Ro
 	prom := promhttp.HandlerFor(metrics, promhttp.HandlerOpts{DisableCompression: true})
 	ok := map[string]string{"status": "ok"}
 	return []Route{
-		{Method: "GET", Path: "/healthz", Open: true, Serve: func(w http.ResponseWriter, _ *http.Request) error {
+		{Method: "GET", Path: "/healthz", Open: true, Free: true, Serve: func(w http.ResponseWriter, _ *http.Request) error {
 			return JSON(w, http.StatusOK, ok)
 		}},
-		{Method: "GET", Path: "/readyz", Open: true, Serve: func(w http.ResponseWriter, r *http.Request) error {
+		{Method: "GET", Path: "/readyz", Open: true, Free: true, Serve: func(w http.ResponseWriter, r *http.Request) error {
 			ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 			defer cancel()
 			if err := ready(ctx); err != nil {

@@ -43,8 +43,11 @@ func (a *addresses) allow(address string) bool {
 // customer has all of.
 func network(host string) string {
 	ip, err := netip.ParseAddr(host)
+	if at, withPort := netip.ParseAddrPort(host); err != nil && withPort == nil { // as some proxies write it
+		ip, err = at.Addr(), nil
+	}
 	if err != nil {
-		return host
+		return "unknown" // whatever it is, it is one
 	}
 	if ip = ip.Unmap(); ip.Is6() {
 		if p, err := ip.WithZone("").Prefix(64); err == nil {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -32,7 +33,10 @@ type Limits struct {
 	Header    time.Duration // in which headers must have come: 5 s
 	Request   time.Duration // in which a request is answered: 20 s
 	Idle      time.Duration // how long a connection may wait for the next request: 2 min
+	Long      time.Duration // in which a Long route ends: 1 h
 	InFlight  int           // requests at the same time: 256
+	OfCaller  int           // of one caller: a quarter of those
+	Exports   int           // Long ones at the same time: 8; of one caller 2
 	PerMinute int           // requests of an address on routes that count them: 60
 	Shutdown  time.Duration // how long requests have to end when the server does: 20 s
 }
@@ -40,7 +44,8 @@ type Limits struct {
 func (l Limits) orDefault() Limits {
 	return Limits{
 		Headers: cmp.Or(l.Headers, 32<<10), Header: cmp.Or(l.Header, 5*time.Second), Request: cmp.Or(l.Request, 20*time.Second),
-		Idle: cmp.Or(l.Idle, 2*time.Minute), InFlight: cmp.Or(l.InFlight, 256), PerMinute: cmp.Or(l.PerMinute, 60),
+		Idle: cmp.Or(l.Idle, 2*time.Minute), Long: cmp.Or(l.Long, time.Hour), InFlight: cmp.Or(l.InFlight, 256),
+		OfCaller: cmp.Or(l.OfCaller, max(1, cmp.Or(l.InFlight, 256)/4)), Exports: cmp.Or(l.Exports, 8), PerMinute: cmp.Or(l.PerMinute, 60),
 		Shutdown: cmp.Or(l.Shutdown, 20*time.Second),
 	}
 }
@@ -68,6 +73,8 @@ type Server struct {
 	mux     *http.ServeMux
 	handler http.Handler
 	slots   chan struct{}
+	exports chan struct{}
+	callers callers
 	rates   *addresses
 	seconds *prometheus.HistogramVec
 	total   *prometheus.CounterVec
@@ -80,7 +87,7 @@ func NewServer(o Options, routes ...Route) (*Server, error) {
 	}
 	o.Limits = o.Limits.orDefault()
 	s := &Server{
-		o: o, mux: http.NewServeMux(), slots: make(chan struct{}, o.Limits.InFlight), rates: newAddresses(o.Limits.PerMinute, o.Now),
+		o: o, mux: http.NewServeMux(), slots: make(chan struct{}, o.Limits.InFlight), exports: make(chan struct{}, o.Limits.Exports), rates: newAddresses(o.Limits.PerMinute, o.Now),
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cis_http_requests_total", Help: "Requests answered."}, []string{"route", "method", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "cis_http_request_seconds", Help: "How long requests took.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"route"}),
@@ -185,14 +192,13 @@ func (s *Server) around(route Route) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		ctx, span := s.o.Tracer.Start(ctx, r.Method+" "+label, trace.WithSpanKind(trace.SpanKindServer),
-			trace.WithAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", label), attribute.String("request.id", id)))
+		ctx, span := s.o.Tracer.Start(ctx, method(r.Method)+" "+label, trace.WithSpanKind(trace.SpanKindServer),
+			trace.WithAttributes(attribute.String("http.request.method", method(r.Method)), attribute.String("http.route", label), attribute.String("request.id", id)))
 		defer span.End()
 		control := http.NewResponseController(rw)
+		ctx, cancel := context.WithTimeout(ctx, map[bool]time.Duration{false: limits.Request, true: limits.Long}[route.Long])
+		defer cancel()
 		if !route.Long {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, limits.Request)
-			defer cancel()
 			// Later than the context, which then says why. A recorder of tests has none.
 			_ = control.SetReadDeadline(start.Add(limits.Request + time.Second))
 			_ = control.SetWriteDeadline(start.Add(limits.Request + 2*time.Second))
@@ -208,12 +214,18 @@ func (s *Server) around(route Route) http.Handler {
 			if route.Cross {
 				s.cross(h, r)
 			}
-			select {
-			case s.slots <- struct{}{}:
-				defer func() { <-s.slots }()
-			default:
-				h.Set("Retry-After", "1")
-				return &Error{Status: http.StatusServiceUnavailable, Code: "overloaded", Description: "too many requests at the same time; try again in a second"}
+			if !route.Free {
+				places := s.slots
+				if route.Long {
+					places = s.exports
+				}
+				select {
+				case places <- struct{}{}:
+					defer func() { <-places }()
+				default:
+					h.Set("Retry-After", "1")
+					return &Error{Status: http.StatusServiceUnavailable, Code: "overloaded", Description: "too many requests at the same time; try again in a second"}
+				}
 			}
 			if route.PerAddress && !s.rates.allow(s.address(r)) {
 				h.Set("Retry-After", "60")
@@ -227,6 +239,17 @@ func (s *Server) around(route Route) http.Handler {
 				if route.Scope != "" && !caller.Has(route.Scope) {
 					return Forbidden(route.Scope)
 				}
+				// Whoever reads slowly holds their own places and nobody else's.
+				most := limits.OfCaller
+				if route.Long {
+					most = max(1, limits.Exports/4)
+				}
+				leave, ok := s.callers.enter(caller, route.Long, most)
+				if !ok {
+					h.Set("Retry-After", "1")
+					return &Error{Status: http.StatusTooManyRequests, Code: "too_many_requests", Description: "this caller has " + strconv.Itoa(most) + " such requests that are not answered yet; wait for one"}
+				}
+				defer leave()
 			}
 			r = r.WithContext(WithCaller(ctx, caller))
 			if r.Body != nil {
@@ -235,12 +258,13 @@ func (s *Server) around(route Route) http.Handler {
 			return route.Serve(w, r)
 		}()
 		level := slog.LevelInfo
-		var fault string
+		var fault, code, why string
 		if err != nil {
 			e := ErrorOf(err)
 			if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 				e = &Error{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Description: "a body here has at most " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes"}
 			}
+			code, why = e.Code, e.Description
 			if e.Status >= 500 {
 				level, fault = slog.LevelError, err.Error()
 				span.SetStatus(codes.Error, e.Code)
@@ -268,6 +292,9 @@ func (s *Server) around(route Route) http.Handler {
 				slog.Int64("bytes", w.bytes), slog.Float64("ms", float64(took.Microseconds())/1000)}
 			if caller.Subject != "" {
 				attrs = append(attrs, slog.String("caller", caller.Short()))
+			}
+			if code != "" {
+				attrs = append(attrs, slog.String("code", code), slog.String("why", why))
 			}
 			if fault != "" {
 				attrs = append(attrs, slog.String("error", fault))
@@ -340,6 +367,38 @@ func (s *Server) requestID(r *http.Request) string {
 	var b [12]byte
 	_, _ = io.ReadFull(s.o.Random, b[:])
 	return hex.EncodeToString(b[:])
+}
+
+// callers count what each caller has in flight.
+type callers struct {
+	mu sync.Mutex
+	n  map[callerPlace]int
+}
+
+type callerPlace struct {
+	issuer, subject string
+	long            bool
+}
+
+// enter takes a place for a caller, if they have fewer than most.
+func (c *callers) enter(who *Caller, long bool, most int) (leave func(), ok bool) {
+	at := callerPlace{who.Issuer, who.Subject, long}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n[at] >= most {
+		return nil, false
+	}
+	if c.n == nil {
+		c.n = map[callerPlace]int{}
+	}
+	c.n[at]++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.n[at]--; c.n[at] == 0 {
+			delete(c.n, at)
+		}
+	}, true
 }
 
 // address is where a request comes from.

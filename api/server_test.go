@@ -204,6 +204,7 @@ func TestAddresses(t *testing.T) {
 		{"10.0.0.2", 200},
 		{"2001:db8::1", 200}, {"2001:db8::2", 200}, {"2001:db8::3", 200}, {"2001:db8::4", 429}, // one network
 		{"2001:db8:0:1::1", 200},
+		{"10.0.0.9:1", 200}, {"10.0.0.9:2", 200}, {"10.0.0.9:3", 200}, {"10.0.0.9:4", 429}, // a port makes no other address
 	} {
 		rec := f.ask("GET", "/x", "X-Forwarded-For", c.forwarded)
 		if rec.Code != c.status {
@@ -408,5 +409,50 @@ func TestHealth(t *testing.T) {
 	}
 	if rec := f.ask("GET", "/metrics", "Authorization", "Bearer good"); rec.Code != 403 {
 		t.Error(rec.Code)
+	}
+}
+
+// A caller who reads slowly holds their own places, and nobody else's; health and
+// documents need none.
+func TestSlowCallers(t *testing.T) {
+	began, goOn := make(chan struct{}), make(chan struct{})
+	wait := func(w http.ResponseWriter, r *http.Request) error {
+		began <- struct{}{}
+		<-goOn
+		return hello(w, r)
+	}
+	f := serve(t, func(o *api.Options) { o.Limits.InFlight, o.Limits.OfCaller, o.Limits.Exports = 4, 2, 4 },
+		api.Route{Method: "GET", Path: "/x", Serve: wait}, api.Route{Method: "GET", Path: "/export", Long: true, Serve: wait},
+		api.Route{Method: "GET", Path: "/open", Open: true, Serve: wait}, api.Route{Method: "GET", Path: "/free", Open: true, Free: true, Serve: hello})
+	answers := make(chan int, 10)
+	ask := func(path string) { go func() { answers <- f.ask("GET", path, "Authorization", "Bearer good").Code }() }
+	for _, path := range []string{"/x", "/x", "/export"} {
+		ask(path)
+		<-began
+	}
+	for _, path := range []string{"/x", "/export"} {
+		if rec := f.ask("GET", path, "Authorization", "Bearer good"); rec.Code != 429 || rec.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: one more is answered %d", path, rec.Code)
+		}
+	}
+	for range 2 { // others still have theirs
+		ask("/open")
+		<-began
+	}
+	if rec := f.ask("GET", "/open"); rec.Code != 503 {
+		t.Errorf("one more than there are places: %d", rec.Code)
+	}
+	if rec := f.ask("GET", "/free"); rec.Code != 200 {
+		t.Errorf("what needs no place: %d", rec.Code)
+	}
+	close(goOn)
+	for range 5 {
+		if got := <-answers; got != 200 {
+			t.Errorf("answered %d", got)
+		}
+	}
+	go func() { <-began }()
+	if rec := f.ask("GET", "/x", "Authorization", "Bearer good"); rec.Code != 200 {
+		t.Errorf("after them: %d", rec.Code)
 	}
 }

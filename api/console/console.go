@@ -51,7 +51,7 @@ func file(path, name, contentType string) api.Route {
 	}
 	sum := sha256.Sum256(body)
 	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
-	return api.Route{Method: "GET", Path: path, Open: true, Serve: func(w http.ResponseWriter, r *http.Request) error {
+	return api.Route{Method: "GET", Path: path, Open: true, Free: true, Serve: func(w http.ResponseWriter, r *http.Request) error {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -43,7 +43,11 @@ type question struct {
 	active string
 }
 
-const maxFound = 1 << 16
+// What is remembered of questions: how many, and none that nobody would ask.
+const (
+	maxFound    = 1 << 15
+	maxQuestion = 300 // bytes
+)
 
 // answer is whom a question led to at this version of the store.
 func (c *cache) answer(q question, version int64) (p *person, known bool) {
@@ -61,7 +65,7 @@ func (c *cache) answer(q question, version int64) (p *person, known bool) {
 func (c *cache) keepAnswer(q question, version int64, p *person) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.version != version {
+	if c.version != version || len(q.value) > maxQuestion {
 		return
 	}
 	if len(c.found) >= maxFound {
@@ -105,8 +109,8 @@ func (c *cache) keep(k viewKey, v *served) {
 }
 
 func (c *cache) put(k viewKey, v *served) {
-	if c.bytes += len(v.body) + 256; c.bytes > maxViewBytes {
-		c.old, c.young, c.bytes = c.young, map[viewKey]*served{}, len(v.body)+256
+	if c.bytes += len(v.body) + len(k.fields) + 256; c.bytes > maxViewBytes {
+		c.old, c.young, c.bytes = c.young, map[viewKey]*served{}, len(v.body)+len(k.fields)+256
 	}
 	c.young[k] = v
 }

@@ -172,7 +172,7 @@ func (s *service) fieldsOf(list string) (string, error) {
 	fields := strings.Split(list, ",")
 	for i, f := range fields {
 		if _, known := s.Catalogue.Find(people.Path(f)); !known && !slices.Contains(s.containers, f) {
-			return "", api.Bad(fmt.Sprintf("fields: entry %d is neither an attribute nor a container", i+1))
+			return "", api.Bad(fmt.Sprintf("fields: entry %d is neither an attribute nor a container: /.well-known/profile.schema has their names", i+1))
 		}
 	}
 	slices.Sort(fields)
@@ -219,7 +219,7 @@ func isActive(d *view.Doc) (bool, error) {
 // encode twice, once more.
 func values(r *http.Request, name string) ([]string, error) {
 	once := r.PathValue(name)
-	if once == "" || len(once) > 2048 {
+	if once == "" || len(once) > 2048 || strings.Contains(once, "\x00") {
 		return nil, api.Bad("the path has no value, or one that is too long")
 	}
 	if twice, err := url.PathUnescape(once); err == nil && twice != once {

@@ -39,7 +39,7 @@ type Snapshot struct {
 func (s *service) everybody(ctx context.Context, yield func(*view.Doc) error) (run string, asOf time.Time, err error) {
 	snap, err := s.Everybody(ctx)
 	if errors.Is(err, ErrNoSnapshot) {
-		return "", time.Time{}, &api.Error{Status: http.StatusServiceUnavailable, Code: "no_snapshot", Description: "no run has made a snapshot yet", Cause: err}
+		return "", time.Time{}, &api.Error{Status: http.StatusServiceUnavailable, Code: "no_snapshot", Description: "no run has made a snapshot yet; the next cis sync does", Cause: err}
 	}
 	if err != nil {
 		return "", time.Time{}, err
@@ -121,8 +121,9 @@ func (s *service) export(w http.ResponseWriter, r *http.Request) error {
 		}
 		b = append(s.append(b[:0], d, wish), '\n')
 		hash.Write(b)
-		// Whoever takes nothing for a minute has gone.
-		_ = control.SetWriteDeadline(s.Now().Add(time.Minute))
+		if waiting == 0 { // whoever does not take that much in a minute has gone
+			_ = control.SetWriteDeadline(s.Now().Add(time.Minute))
+		}
 		if _, err := w.Write(b); err != nil {
 			return err
 		}

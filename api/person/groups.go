@@ -16,7 +16,8 @@ import (
 	"example.org/cis/transforms/people"
 )
 
-// groupLife is how old the counts of groups may be.
+// groupLife is how old the counts of groups may be. From half of that on they are
+// made anew.
 const groupLife = 5 * time.Minute
 
 // groupSources are where groups come from: the attributes that people can be
@@ -31,41 +32,88 @@ type shade struct{ source, name, class, display string }
 // A groupIndex counts the members of groups. One reading of everybody serves all
 // callers: it counts apart what different ones may see.
 type groupIndex struct {
-	s      *service
-	mu     sync.Mutex // held while everybody is read: whoever comes meanwhile waits for the same
-	counts map[shade]int64
-	asOf   time.Time
-	read   time.Time
+	s  *service
+	mu sync.Mutex
+	// counts are the last that were made, nil before the first.
+	counts *groupCounts
+	// making is closed when the counts are made that are being made, nil if none are.
+	making chan struct{}
+	failed error // why the last ones were not made
 }
+
+type groupCounts struct {
+	members map[shade]int64
+	asOf    time.Time
+}
+
+// makeCounts is how long counts may take to be made.
+const makeCounts = 10 * time.Minute
 
 func newGroupIndex(s *service) *groupIndex { return &groupIndex{s: s} }
 
-func (g *groupIndex) fresh(ctx context.Context) (counts map[shade]int64, asOf time.Time, err error) {
+// fresh returns counts that are not too old. Older ones serve while new ones are
+// made; without any, whoever asks waits, for as long as they like. Nobody who goes
+// away takes the others' counts along.
+func (g *groupIndex) fresh(ctx context.Context) (*groupCounts, error) {
+	g.mu.Lock()
+	counts := g.counts
+	if counts != nil && g.s.Now().Sub(counts.asOf) <= groupLife/2 {
+		g.mu.Unlock()
+		return counts, nil
+	}
+	making := g.making
+	if making == nil {
+		making = make(chan struct{})
+		g.making = making
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeCounts)
+		go func() { // it ends by itself
+			defer cancel()
+			made, err := g.count(ctx)
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if err == nil {
+				g.counts = made
+			}
+			g.failed, g.making = err, nil
+			close(making)
+		}()
+	}
+	g.mu.Unlock()
+	if counts != nil && g.s.Now().Sub(counts.asOf) <= groupLife {
+		return counts, nil
+	}
+	select {
+	case <-making:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now := g.s.Now(); g.counts == nil || now.Sub(g.read) > groupLife {
-		counts := map[shade]int64{}
-		_, _, err := g.s.everybody(ctx, func(d *view.Doc) error {
-			if active, err := isActive(d); err != nil || !active {
+	return g.counts, g.failed
+}
+
+// count reads everybody.
+func (g *groupIndex) count(ctx context.Context) (*groupCounts, error) {
+	c := &groupCounts{members: map[shade]int64{}, asOf: g.s.Now()}
+	_, _, err := g.s.everybody(ctx, func(d *view.Doc) error {
+		if active, err := isActive(d); err != nil || !active {
+			return err
+		}
+		for _, source := range groupSources {
+			a, err := d.Attribute(groupPath(source))
+			if err != nil {
 				return err
 			}
-			for _, source := range groupSources {
-				a, err := d.Attribute(groupPath(source))
-				if err != nil {
-					return err
-				}
-				for _, e := range a.Value.Entries() {
-					counts[shade{source, e.Key, a.Metadata.Classification, a.Metadata.Display}]++
-				}
+			for _, e := range a.Value.Entries() {
+				c.members[shade{source, e.Key, a.Metadata.Classification, a.Metadata.Display}]++
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, time.Time{}, err
 		}
-		g.counts, g.asOf, g.read = counts, now, now
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return g.counts, g.asOf, nil
+	return c, nil
 }
 
 // A Group is one group, with the number of its active members whose membership
@@ -78,13 +126,13 @@ type Group struct {
 
 // seen are the groups in which the caller sees somebody, by source and name.
 func (s *service) seen(r *http.Request) ([]Group, time.Time, error) {
-	counts, asOf, err := s.groups.fresh(r.Context())
+	counts, err := s.groups.fresh(r.Context())
 	if err != nil {
-		return nil, asOf, err
+		return nil, time.Time{}, err
 	}
 	grant := view.Of(api.CallerOf(r.Context()).Scopes)
 	sums := map[Group]int64{}
-	for sh, n := range counts {
+	for sh, n := range counts.members {
 		if grant.Sees(sh.class, sh.display) {
 			sums[Group{Source: sh.source, Name: sh.name}] += n
 		}
@@ -95,7 +143,7 @@ func (s *service) seen(r *http.Request) ([]Group, time.Time, error) {
 		groups = append(groups, g)
 	}
 	slices.SortFunc(groups, byName)
-	return groups, asOf, nil
+	return groups, counts.asOf, nil
 }
 
 func byName(a, b Group) int {
@@ -145,6 +193,9 @@ func (s *service) listGroups(w http.ResponseWriter, r *http.Request) error {
 // members whom the caller sees.
 func (s *service) groupOf(r *http.Request) (Group, time.Time, error) {
 	none := &api.Error{Status: http.StatusNotFound, Code: "not_found", Description: "there is no such group, or nobody in it whom you may see there"}
+	if err := knownSource(r); err != nil {
+		return Group{}, time.Time{}, err
+	}
 	names, err := values(r, "name")
 	if err != nil {
 		return Group{}, time.Time{}, err
@@ -159,6 +210,14 @@ func (s *service) groupOf(r *http.Request) (Group, time.Time, error) {
 		}
 	}
 	return Group{}, asOf, none
+}
+
+// knownSource is nil if groups come from the source in the path.
+func knownSource(r *http.Request) error {
+	if slices.Contains(groupSources, r.PathValue("source")) {
+		return nil
+	}
+	return &api.Error{Status: http.StatusNotFound, Code: "not_found", Description: "groups have a source, one of " + strings.Join(groupSources, ", ")}
 }
 
 // group tells of one group.
@@ -186,8 +245,8 @@ func (s *service) members(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	source := r.PathValue("source")
-	if !slices.Contains(groupSources, source) {
-		return &api.Error{Status: http.StatusNotFound, Code: "not_found", Description: "groups have a source, one of " + strings.Join(groupSources, ", ")}
+	if err := knownSource(r); err != nil {
+		return err
 	}
 	active, err := activeOf(q)
 	if err != nil {
@@ -210,12 +269,13 @@ func (s *service) members(w http.ResponseWriter, r *http.Request) error {
 	for _, name := range names {
 		in := condition{key: people.Key{Scheme: people.Scheme(path), Value: name}}
 		next, err = s.looked(r.Context(), sinks.Query{Active: active, After: place, Limit: membersPage}, []condition{in}, func(id people.ID, d *view.Doc) (bool, error) {
-			if _, in, err := d.Seen(grant, path); !in || err != nil {
+			membership, in, err := d.Seen(grant, path)
+			if !in || err != nil {
 				return false, err
 			}
 			login, err1 := seen(d, grant, people.UserID)
 			mail, err2 := seen(d, grant, people.PrimaryEmail)
-			since, err3 := s.since(r.Context(), id, path, name)
+			since, err3 := s.since(r.Context(), id, path, name, func(display string) bool { return grant.Sees(membership.Metadata.Classification, display) })
 			if err := errors.Join(err1, err2, err3); err != nil {
 				return false, err
 			}
@@ -238,8 +298,9 @@ func (s *service) members(w http.ResponseWriter, r *http.Request) error {
 	return api.JSON(w, http.StatusOK, map[string]any{"members": rows, "nextPage": orNull(next)})
 }
 
-// since is when somebody came into a group for the last time.
-func (s *service) since(ctx context.Context, id people.ID, path people.Path, name string) (*time.Time, error) {
+// since is when somebody came into a group for the last time, nil if it was not
+// shown to the caller then.
+func (s *service) since(ctx context.Context, id people.ID, path people.Path, name string, seen func(display string) bool) (*time.Time, error) {
 	revisions, err := s.Revisions(ctx, id)
 	if err != nil {
 		return nil, err
@@ -248,6 +309,9 @@ func (s *service) since(ctx context.Context, id people.ID, path people.Path, nam
 		for _, o := range rev.Operations {
 			for _, ch := range o.Changes {
 				if ch.Path == path && ch.New.Value.Has(name) && !ch.Old.Value.Has(name) {
+					if !seen(ch.New.Display) {
+						return nil, nil
+					}
 					at := ch.Since
 					if at.IsZero() {
 						at = rev.RecordedAt

@@ -747,7 +747,7 @@ func TestGroups(t *testing.T) {
 	at := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 	w := newWorld(t)
 	came := people.Operation{Class: people.Update, Source: people.LDAP, Changes: []people.Change{{Path: "access_information.ldap", Since: at,
-		Old: people.Content{Value: people.MapValue(people.Entry{Key: "all", Null: true})}, New: people.Content{Value: groups("", "all", "engines").Value}}}}
+		Old: people.Content{Value: people.MapValue(people.Entry{Key: "all", Null: true})}, New: people.Content{Value: groups("", "all", "engines").Value, Display: "staff"}}}}
 	w.put(somebody(1, set("access_information.ldap", groups("staff", "all", "engines"))), came)
 	w.put(somebody(2, set("access_information.ldap", groups("staff", "all")), set("access_information.mozilliansorg", groups("public", "a/b"))))
 	w.put(somebody(3, set("access_information.ldap", groups("private", "all", "secret"))))
@@ -922,6 +922,35 @@ func sees(scopes []string, path, class, display string) bool {
 		return false
 	}
 	return byClass && byDisplay
+}
+
+// Whoever may not see whether somebody is here does not learn it from their
+// records.
+func TestRecordsTellLifecycles(t *testing.T) {
+	w := newWorld(t, somebody(1))
+	w.explain = person.Explanation{Person: idOf(1), Revision: 1, Authority: people.HRIS, Records: []person.Record{{Publisher: people.HRIS, Lifecycle: people.Ended}}}
+	path := "/v2/person/" + idOf(1).String() + "/explain"
+	if rec := w.get(path, "read:explain", "display:none"); rec.Code != 200 || strings.Contains(rec.Body.String(), "hris") || strings.Contains(rec.Body.String(), "ended") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	if rec := w.get(path, full...); !strings.Contains(rec.Body.String(), "ended") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
+
+// An answer to one question is none to another one that looks like it.
+func TestQuestionsAreNotMixed(t *testing.T) {
+	w := newWorld(t, somebody(1, set(people.UserID, text("PUBLIC", "public", "email|50%zz"))))
+	for _, path := range []string{"email%257C50%2525zz%00email%7C50%25zz", "email%7C50%25zz%00", "%00"} {
+		if rec := w.get("/v2/user/user_id/" + path); rec.Code != 400 {
+			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
+		}
+	}
+	for _, path := range []string{"email%7C50%25zz", "email%257C50%2525zz"} {
+		if p := body[profile](t, w.get("/v2/user/user_id/"+path)); value(p, "uuid") != idOf(1).String() {
+			t.Errorf("%s: %v", path, p)
+		}
+	}
 }
 
 func TestPanic(t *testing.T) {

@@ -188,7 +188,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	ask := func(from, to int) {
 		for i := from; i < to; i++ {
 			w.log.Reset()
-			w.get(fmt.Sprintf("/v2/user/user_id/nobody%d", i))
+			w.get(fmt.Sprintf("/v2/user/user_id/nobody%d%s", i, strings.Repeat("x", i%2*1900)))
 			w.get(fmt.Sprintf("/v2/user/uuid/%s?filterDisplay=%s&fields=%s", idOf(i%30+1), []string{"public", "staff", "x"}[i%3], cat.Attributes[i%len(cat.Attributes)].Path), full...)
 		}
 	}

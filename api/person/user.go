@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -127,7 +128,7 @@ func (s *service) current(ctx context.Context, by people.Path, values []string, 
 	if err != nil {
 		return nil, err
 	}
-	asked := question{by, strings.Join(values, "\x00"), "any"}
+	asked := question{by, fmt.Sprintf("%q", values), "any"}
 	if active != nil {
 		asked.active = strconv.FormatBool(*active)
 	}

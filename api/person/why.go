@@ -80,6 +80,9 @@ func (s *service) explain(w http.ResponseWriter, r *http.Request) error {
 		seen = append(seen, shown(grant, a, stands.Metadata))
 	}
 	x.Attributes = seen
+	if _, ok := grant.Attribute(p, people.Active); !ok { // records tell whether somebody is here
+		x.Records, x.Authority = []Record{}, ""
+	}
 	w.Header().Set("Cache-Control", "private, no-cache")
 	return api.JSON(w, http.StatusOK, x)
 }

@@ -153,7 +153,7 @@ func New(o Options) ([]api.Route, error) {
 }
 
 func route(path string, serve func(http.ResponseWriter, *http.Request) error) api.Route {
-	return api.Route{Method: http.MethodGet, Path: path, Open: true, Cross: true, Serve: serve}
+	return api.Route{Method: http.MethodGet, Path: path, Open: true, Cross: true, Free: true, Serve: serve}
 }
 
 // fixed is a document that stays as it is.
