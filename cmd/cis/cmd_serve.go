@@ -7,12 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,7 +41,7 @@ import (
 type serveCommand struct {
 	Listen string `placeholder:"ADDRESS" help:"Listen on this address (default: api.listen of the configuration, 127.0.0.1:8080)."`
 	Only   string `default:"all" enum:"all,person,change" help:"Serve one face only: person or change."`
-	Dev    bool   `help:"Bring an issuer of tokens along, on loopback: see cis token."`
+	Dev    bool   `help:"Bring an issuer of tokens along, on loopback, at the port after --listen: see cis token."`
 }
 
 func (serveCommand) Help() string {
@@ -69,11 +73,13 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 		return usageError{err}
 	}
 	log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+	if c.Dev { // a human reads it
+		log = slog.New(slog.NewTextHandler(p.stderr, nil))
+	}
 	if p.env["GOGC"] == "" {
 		debug.SetGCPercent(100) // what is remembered stays: five times as much would lie about besides
 	}
-	// Whoever only reads is not able to write.
-	store, err := p.openVault(ctx, cfg, c.Only == "person")
+	store, err := p.serveVault(ctx, cfg, c.Only == "person")
 	if err != nil {
 		return err
 	}
@@ -82,14 +88,13 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", cfg.API.Listen)
+	listener, err := listen(cfg.API.Listen, "--listen names another address")
 	if err != nil {
-		return fmt.Errorf("cis: listen: %w", err)
+		return err
 	}
 	defer listener.Close()
-	if cfg.API.URL == "" {
-		cfg.API.URL = "http://" + listener.Addr().String()
-	}
+	here := "http://" + listener.Addr().String()
+	cfg.API.URL = cmp.Or(cfg.API.URL, here)
 	g, ctx := errgroup.WithContext(ctx)
 	if c.Dev {
 		dev, end, err := p.serveDev(ctx, g, cfg, listener.Addr())
@@ -98,6 +103,7 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 		}
 		defer end()
 		cfg.API.Audience = dev.Audience
+		cfg.API.OIDC = cmp.Or(cfg.API.OIDC, dev.Issuer+".well-known/openid-configuration")
 		cfg.API.Issuers = append(cfg.API.Issuers, config.Issuer{Issuer: dev.Issuer})
 	}
 	verifier, err := auth.Open(authOptions(cfg, p.now, log))
@@ -117,6 +123,9 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 		}
 	}
 	s := &serving{p: p, cfg: cfg, cat: cat, o: &opened{store, blobs}, metrics: metrics, verifier: verifier, log: log}
+	if err := s.checkKeys(ctx, c.Only); err != nil {
+		return err
+	}
 	s.public = &recent[sign.Keys]{now: p.now, read: s.readKeys}
 	if s.secret, err = sync.VaultKey(ctx, store); err != nil {
 		return err
@@ -134,14 +143,65 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	if loaded, err := s.loaded(ctx); err != nil {
+		return err
+	} else if !loaded {
+		log.Warn("nobody is in the vault yet, so that every question about people is answered with 503: cis sync --first-load")
+	}
 	if err := p.print(map[string]string{"url": cfg.API.URL, "listen": listener.Addr().String()}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "Serving %s: look at it in a browser. Interrupt ends it.\n", cfg.API.URL)
+		text := "Serving at " + here
+		if cfg.API.URL != here {
+			text += ", for callers at " + cfg.API.URL
+		}
+		text += ".\n"
+		if c.Only != "change" {
+			text += "To look somebody up, open it in a browser.\n"
+		}
+		if c.Dev {
+			text += "For a token: cis token, in another terminal in this folder.\n"
+		}
+		_, err := io.WriteString(w, text+"Interrupt ends it.\n")
 		return err
 	}); err != nil {
 		return err
 	}
 	g.Go(func() error { return server.Serve(ctx, listener) })
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if !p.JSON {
+		fmt.Fprintln(p.stdout, "Ended.")
+	}
+	return nil
+}
+
+// listen listens on an address, or says what else to do.
+func listen(address, instead string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, usageError{fmt.Errorf("%s is taken by another program: %s", address, instead)}
+	case err != nil:
+		return nil, usageError{fmt.Errorf("%s cannot be listened on: %w", address, err)}
+	}
+	return l, nil
+}
+
+// serveVault opens a vault that is there. Whoever only reads is not able to write.
+func (p *program) serveVault(ctx context.Context, cfg *config.Config, readOnly bool) (sinks.Store, error) {
+	// A vault that was made because its name is mistyped would say of everybody
+	// that they are not there.
+	look, err := p.openVault(ctx, cfg, true)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usageError{fmt.Errorf("there is no vault at %s: cis sync --first-load makes one, --vault names another", cfg.Vault)}
+	}
+	if err != nil || readOnly {
+		return look, err
+	}
+	if err := look.Close(); err != nil {
+		return nil, err
+	}
+	return p.openVault(ctx, cfg, false)
 }
 
 func (c serveCommand) check(cfg *config.Config) error {
@@ -178,9 +238,12 @@ func (p *program) serveDev(ctx context.Context, g *errgroup.Group, cfg *config.C
 			port = strconv.Itoa(at.Port + 1)
 		}
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+	if other, err := p.readDev(); err == nil && answers(ctx, other) {
+		return dev, nil, usageError{fmt.Errorf("cis serve --dev runs here already, with its issuer at %s: end that one first", other.Issuer)}
+	}
+	l, err := listen(net.JoinHostPort("127.0.0.1", port), "the issuer of --dev is at the port after --listen, which names another one")
 	if err != nil {
-		return dev, nil, fmt.Errorf("cis: listen for the issuer of --dev: %w", err)
+		return dev, nil, err
 	}
 	dev = devServer{Issuer: "http://" + l.Addr().String() + "/", Audience: cmp.Or(cfg.API.Audience, "cis-dev"), ClientID: "dev", Secret: rand.Text()}
 	i, err := issuer.New(issuer.Options{URL: dev.Issuer, Audience: dev.Audience, Now: p.now,
@@ -199,7 +262,28 @@ func (p *program) serveDev(ctx context.Context, g *errgroup.Group, cfg *config.C
 		return nil
 	})
 	context.AfterFunc(ctx, func() { srv.Close() })
-	return dev, func() { os.Remove(p.devPath()) }, nil // of no use to anybody now
+	return dev, func() {
+		if now, err := p.readDev(); err == nil && now == dev {
+			os.Remove(p.devPath()) // of no use to anybody now
+		}
+	}, nil
+}
+
+// answers reports whether an issuer of --dev is there.
+func answers(ctx context.Context, dev devServer) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, dev.Issuer+".well-known/openid-configuration", nil)
+	if err != nil {
+		return false
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(r)
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // A serving is what the routes are made of.
@@ -213,6 +297,8 @@ type serving struct {
 	log      *slog.Logger
 	public   *recent[sign.Keys]
 	secret   []byte
+	// hasPeople says that people were loaded, which does not change any more.
+	hasPeople atomic.Bool
 }
 
 func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) {
@@ -227,6 +313,11 @@ func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) 
 		if err != nil {
 			return nil, err
 		}
+		for i, r := range person {
+			if r.Path != "/v2" && r.Path != "/v2/{$}" && r.Path != "/v2/version" {
+				person[i].Serve = s.whenLoaded(r.Serve)
+			}
+		}
 		routes = append(routes, person...)
 		routes = append(routes, console.New()...)
 	}
@@ -240,12 +331,81 @@ func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) 
 	return routes, nil
 }
 
-// ready is nil if the vault can be read and tokens can be verified.
+// ready is nil if people can be read, and tokens and signatures verified.
 func (s *serving) ready(ctx context.Context) error {
-	if _, err := sync.Head(ctx, s.o.store); err != nil {
+	loaded, err := s.loaded(ctx)
+	if err == nil && !loaded {
+		err = errNotLoaded
+	}
+	if _, keys := s.public.get(ctx); err == nil {
+		err = keys
+	}
+	if err != nil {
 		return err
 	}
 	return s.verifier.Ready(ctx)
+}
+
+// errNotLoaded is the answer while a vault is empty: that nobody was loaded must
+// not be taken for that somebody is not there.
+var errNotLoaded = &api.Error{Status: http.StatusServiceUnavailable, Code: "not_loaded", Description: "nobody has been loaded into the vault yet; whoever runs the service does that with cis sync --first-load"}
+
+// loaded reports whether people were ever loaded into the vault.
+func (s *serving) loaded(ctx context.Context) (bool, error) {
+	if s.hasPeople.Load() {
+		return true, nil
+	}
+	head, err := sync.Head(ctx, s.o.store)
+	if err != nil {
+		return false, err
+	}
+	n := int64(1)
+	if head == "" { // it may have been filled by an import
+		if n, err = s.o.store.Count(ctx); err != nil {
+			return false, err
+		}
+	}
+	if n > 0 {
+		s.hasPeople.Store(true)
+	}
+	return n > 0, nil
+}
+
+// whenLoaded answers once people were loaded.
+func (s *serving) whenLoaded(serve func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		loaded, err := s.loaded(r.Context())
+		if err != nil {
+			return err
+		}
+		if !loaded {
+			return errNotLoaded
+		}
+		return serve(w, r)
+	}
+}
+
+// checkKeys looks whether the keys are there that a face needs.
+func (s *serving) checkKeys(ctx context.Context, only string) error {
+	if only != "person" {
+		signer, err := s.p.openKeys(s.cfg).signer(people.CIS)
+		if err != nil {
+			return err
+		}
+		if signer == nil {
+			return usageError{errors.New("no key signs for cis: cis keys new --all makes what is missing")}
+		}
+	}
+	keys, err := s.readKeys(ctx)
+	switch file := s.cfg.API.PublicKeysFile; {
+	case err != nil && file != "":
+		return usageError{fmt.Errorf("api.public_keys_file: %w: cis keys jwks > %s writes it", err, filepath.Base(file))}
+	case err != nil: // whoever publishes them may be back in a moment
+		s.log.Warn("public keys cannot be read; until they can, signatures are not verified", "error", err.Error())
+	case len(keys) == 0:
+		return usageError{errors.New("there are no public keys, so that nobody could verify anything: cis keys new --all")}
+	}
+	return nil
 }
 
 // person are the routes of the Person API.

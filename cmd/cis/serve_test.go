@@ -1,17 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	neturl "net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"example.org/cis/sinks/sqlite"
 )
 
 // get asks a service and returns status and body.
@@ -63,26 +68,34 @@ func TestServeOneFace(t *testing.T) {
 	if err := os.Rename(private, hidden); err != nil {
 		t.Fatal(err)
 	}
-	person := served(t, dir, "--dev", "--only", "person")
-	token := tokenOf(t, dir, "read:fullprofile display:all read:explain write")
-	status, body := get(t, person+"/v2/users/id/all", token)
-	var page struct{ Users []struct{ UUID string } }
-	if err := json.Unmarshal([]byte(body), &page); err != nil || status != 200 || len(page.Users) == 0 {
-		t.Fatal(status, body)
-	}
-	status, body = get(t, person+"/v2/person/"+page.Users[0].UUID+"/explain?attribute=user_id", token)
-	if status != 200 || !strings.Contains(body, `"verifies":true`) {
-		t.Error(status, body)
-	}
-	if status, body = get(t, person+"/v2/status?sequenceNumber=1", ""); status != 404 {
-		t.Error("the person face answers for the change face:", status, body)
-	}
+	t.Run("person", func(t *testing.T) {
+		person := served(t, dir, "--dev", "--only", "person")
+		token := tokenOf(t, dir, "read:fullprofile display:all read:explain write")
+		status, body := get(t, person+"/v2/users/id/all", token)
+		var page struct{ Users []struct{ UUID string } }
+		if err := json.Unmarshal([]byte(body), &page); err != nil || status != 200 || len(page.Users) == 0 {
+			t.Fatal(status, body)
+		}
+		status, body = get(t, person+"/v2/person/"+page.Users[0].UUID+"/explain?attribute=user_id", token)
+		if status != 200 || !strings.Contains(body, `"verifies":true`) {
+			t.Error(status, body)
+		}
+		if status, body = get(t, person+"/v2/status?sequenceNumber=1", ""); status != 404 {
+			t.Error("the person face answers for the change face:", status, body)
+		}
+		http.DefaultClient.CloseIdleConnections()
+	})
 	if err := os.Rename(hidden, private); err != nil {
 		t.Fatal(err)
 	}
 	change := served(t, dir, "--dev", "--only", "change")
-	if status, body = get(t, change+"/v2/users/id/all", token); status != 404 {
+	token := tokenOf(t, dir, "write")
+	status, body := get(t, change+"/v2/users/id/all", token)
+	if status != 404 {
 		t.Error("the change face answers for the person face:", status, body)
+	}
+	if status, body = get(t, change+"/", ""); status != 404 {
+		t.Error("the change face has a page:", status, body)
 	}
 	if status, body = get(t, change+"/v2/status?sequenceNumber=1", ""); status == 404 {
 		t.Error("the change face does not answer:", status, body)
@@ -93,19 +106,106 @@ func TestServeOneFace(t *testing.T) {
 func TestServeRefuses(t *testing.T) {
 	dir := rsaCompany(t, "20")
 	config := filepath.Join(dir, "cis.yaml")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	empty := t.TempDir()
+	if code, _, problem := try(t.Context(), "init", "--config", filepath.Join(empty, "cis.yaml")); code != exitDone {
+		t.Fatal(problem)
+	}
+	broken := filepath.Join(dir, "broken.json")
+	if err := os.WriteFile(broken, []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
-		args []string
-		want string
+		name, keys string
+		args       []string
+		want       string
 	}{
-		{nil, "api.issuers is empty"},
-		{[]string{"--dev", "--listen", "0.0.0.0:0"}, "listen on 127.0.0.1"},
-		{[]string{"--dev", "--listen", "nowhere"}, "want an address and a port"},
-		{[]string{"--dev", "--only", "hooks"}, "must be one of"},
+		{"nobody could call", "", nil, "api.issuers is empty"},
+		{"a token for everybody on the network", "", []string{"--dev", "--listen", "0.0.0.0:0"}, "listen on 127.0.0.1"},
+		{"no address", "", []string{"--dev", "--listen", "nowhere"}, "want an address and a port"},
+		{"no port", "", []string{"--dev", "--listen", "127.0.0.1:99999"}, "cannot be listened on"},
+		{"a port that is taken", "", []string{"--dev", "--listen", l.Addr().String()}, "is taken by another program"},
+		{"no such face", "", []string{"--dev", "--only", "hooks"}, "must be one of"},
+		{"a vault that is not there", "", []string{"--dev", "--vault", "sqlite:" + filepath.Join(dir, "nope.db")}, "there is no vault"},
+		{"a vault that is not there, to be read", broken, []string{"--dev", "--only", "person", "--vault", "sqlite:" + filepath.Join(dir, "nope.db")}, "there is no vault"},
+		{"public keys that are none", broken, []string{"--dev", "--only", "person"}, "api.public_keys_file"},
+		{"public keys that are not there", filepath.Join(dir, "gone.json"), []string{"--dev", "--only", "person"}, "cis keys jwks > gone.json"},
+		{"a fresh configuration", "", []string{"--dev", "--config", filepath.Join(empty, "cis.yaml")}, "cis sync --first-load"},
 	} {
-		if code, _, problem := try(t.Context(), append([]string{"serve", "--config", config}, c.args...)...); code != exitUsage || !strings.Contains(problem, c.want) {
-			t.Errorf("%v: %d %s", c.args, code, problem)
+		t.Run(c.name, func(t *testing.T) {
+			if c.keys != "" {
+				t.Setenv("CIS_API_PUBLIC_KEYS_FILE", c.keys)
+			}
+			args := append([]string{"serve", "--listen", "127.0.0.1:0"}, c.args...)
+			if !slices.Contains(args, "--config") {
+				args = append(args, "--config", config)
+			}
+			if code, _, problem := tryEnv(t, args...); code != exitUsage || !strings.Contains(problem, c.want) {
+				t.Errorf("%d %s", code, problem)
+			}
+		})
+	}
+	if _, err := os.Stat(filepath.Join(dir, "nope.db")); !os.IsNotExist(err) {
+		t.Error("a vault was made", err)
+	}
+}
+
+// tryEnv runs a command with the test's own environment.
+func tryEnv(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, problems bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader(""), &out, &problems, os.Environ())
+	return code, out.String(), problems.String()
+}
+
+// An empty vault answers that nobody was loaded, never that nobody is there.
+func TestServeEmpty(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "cis.yaml")
+	for _, args := range [][]string{{"synth", dir, "--people", "20"}, {"vault", "check", "--config", config}} {
+		_, _, _ = try(t.Context(), args...)
+	}
+	store, err := sqlite.Open(t.Context(), filepath.Join(dir, "cis.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Close()
+	url := served(t, dir, "--dev")
+	token := tokenOf(t, dir, "read:fullprofile display:all search:all read:history")
+	for _, path := range []string{"/v2/users", "/v2/user/user_id/x", "/v2/user/metadata/x@example.org", "/v2/users/id/all", "/v2/groups", "/v2/users:export", "/readyz"} {
+		if status, body := get(t, url+path, token); status != 503 || strings.Contains(body, "{}") {
+			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
+	for _, path := range []string{"/healthz", "/v2/version", "/.well-known/mozilla-iam", "/"} {
+		if status, body := get(t, url+path, token); status != 200 {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	if out, err := exec.Command("cis", "sync", "--config", config, "--now", "2026-03-02T06:00:00Z", "--first-load", "--reason", "a test").CombinedOutput(); err != nil && !strings.Contains(err.Error(), "3") {
+		t.Fatal(err, string(out))
+	}
+	if status, body := get(t, url+"/v2/users", token); status != 200 || !strings.Contains(body, "uuid") {
+		t.Errorf("after the first load: %d %.200s", status, body)
+	}
+	if status, body := get(t, url+"/readyz", ""); status != 200 {
+		t.Errorf("after the first load: %d %s", status, body)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// A second server in the same folder does not take the tokens of the first away.
+func TestServeTwice(t *testing.T) {
+	dir := rsaCompany(t, "20")
+	served(t, dir, "--dev")
+	if code, _, problem := try(t.Context(), "serve", "--dev", "--listen", "127.0.0.1:0", "--config", filepath.Join(dir, "cis.yaml")); code != exitUsage || !strings.Contains(problem, "runs here already") {
+		t.Errorf("%d %s", code, problem)
+	}
+	tokenOf(t, dir, "write")
 }
 
 // An interrupt ends it in good order, and what --dev wrote down is gone.
