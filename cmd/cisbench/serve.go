@@ -360,7 +360,20 @@ func serveBench(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	text := serveReport(ratings, *people, len(b.people), srv.resident(), *idle, before, during, args)
+	say("a sync beside it")
+	if _, err := execute(ctx, nil, nil, cis, "synth", *dir, "--people", strconv.Itoa(*people), "--day", "1"); err != nil {
+		return err
+	}
+	synced := make(chan error, 1)
+	go func() {
+		_, err := execute(ctx, nil, nil, cis, "sync", "--config", config)
+		synced <- err
+	}()
+	_, beside, err := open(srv.addr, .3*ratings[0].Cis, *took, single)
+	if err := errors.Join(err, <-synced); err != nil {
+		return err
+	}
+	text := serveReport(ratings, *people, len(b.people), srv.resident(), *idle, before, during, beside, args)
 	if *out != "" {
 		return rewrite(*out, serveBegin, serveEnd, text)
 	}
@@ -521,7 +534,7 @@ const (
 	serveEnd   = "<!-- cisbench serve:end -->\n"
 )
 
-func serveReport(ratings []rating, people, active int, resident int64, idle int, before, during time.Duration, args []string) string {
+func serveReport(ratings []rating, people, active int, resident int64, idle int, before, during, beside time.Duration, args []string) string {
 	r := newReport(strings.TrimSpace("go run ./cmd/cisbench serve "+strings.Join(args, " ")), time.Now())
 	var s strings.Builder
 	fmt.Fprintf(&s, "Measured %s on %s, %s, with `%s`: a company of %s people in SQLite (%s active), the service, the bare handler and whoever asks on the same processors.\n\n", r.Date, r.Machine, r.Go, r.Command, thousands(int64(people)), thousands(int64(active)))
@@ -529,6 +542,6 @@ func serveReport(ratings []rating, people, active int, resident int64, idle int,
 	for _, x := range ratings {
 		fmt.Fprintf(&s, "| %s | %s | %s | %s | %.2f | %.2f | %.2f | %.2f |\n", x.Route, thousands(int64(x.Bytes)), thousands(int64(x.Bare)), thousands(int64(x.Cis)), x.Cis/x.Bare, x.P50, x.P99, x.BareP99)
 	}
-	fmt.Fprintf(&s, "\n%s connections that say nothing, a tenth of them headers a byte at a time: p99 of a single read at 30 %% of what it can, %.2f ms before and %.2f ms with them. Resident memory after all of it: %d MB.\n", thousands(int64(idle)), ms(before), ms(during), resident/1e6)
+	fmt.Fprintf(&s, "\n%s connections that say nothing, a tenth of them headers a byte at a time: p99 of a single read at 30 %% of what it can, %.2f ms before and %.2f ms with them. Beside a sync of the next day, which takes a processor: %.2f ms. Resident memory after all of it: %d MB.\n", thousands(int64(idle)), ms(before), ms(during), ms(beside), resident/1e6)
 	return s.String()
 }
