@@ -1,7 +1,9 @@
 package sqlite_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"example.org/cis/sinks"
@@ -71,4 +73,32 @@ func TestVersion(t *testing.T) {
 	if now, err := read.Version(t.Context()); err != nil || now == before {
 		t.Error("a store that only reads sees no change", err)
 	}
+}
+
+// However many ask at the same time, nobody is told a version from before their
+// own write.
+func TestVersionOfMany(t *testing.T) {
+	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "v.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for n := range 40 {
+				before, err := s.Version(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				if _, err := s.Put(t.Context(), sinks.Doc{Kind: "test", Key: fmt.Sprint(i), Version: int64(n), Body: []byte("x")}); err != nil {
+					t.Error(err)
+				}
+				if after, err := s.Version(t.Context()); err != nil || after == before {
+					t.Error("a write is not seen by whoever made it", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
