@@ -200,7 +200,9 @@ func (s *Server) around(route Route) http.Handler {
 		defer cancel()
 		if !route.Long {
 			// Later than the context, which then says why. A recorder of tests has none.
-			_ = control.SetReadDeadline(start.Add(limits.Request + time.Second))
+			if r.ContentLength != 0 {
+				_ = control.SetReadDeadline(start.Add(limits.Request + time.Second))
+			}
 			_ = control.SetWriteDeadline(start.Add(limits.Request + 2*time.Second))
 		}
 		caller := &Caller{}

@@ -109,9 +109,9 @@ func TestRoutesAgreeWithTheContract(t *testing.T) {
 	}
 	w := newWorld(t, all...)
 	w.snap()
-	trials := 150
+	trials := 50
 	if testing.Short() {
-		trials = 15
+		trials = 8
 	}
 	for range trials {
 		var scopes []string
