@@ -20,7 +20,7 @@
 //	                names an issuer that is not one of ours
 //
 // That an issuer's keys cannot be read is another error: it says nothing about
-// the token. No error holds anything of a token.
+// the token. Descriptions say what to do. No error holds anything of a token.
 //
 // # Keys
 //
@@ -242,7 +242,7 @@ func (v *Verifier) Ready(ctx context.Context) error {
 // Caller, which is not to be changed.
 func (v *Verifier) Authenticate(ctx context.Context, token string) (*api.Caller, error) {
 	if len(token) > maxToken {
-		return nil, invalidHeader("the token is too long")
+		return nil, invalidHeader(fmt.Sprintf("the token is over %d bytes: get one with fewer claims", maxToken))
 	}
 	sum := sha256.Sum256([]byte(token))
 	if k, ok := v.known.find(sum); ok && v.now().Before(k.until) {
@@ -261,10 +261,10 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (*api.Caller,
 	}
 	r := v.rings[t.claims.text("iss")]
 	if r == nil {
-		return nil, invalidClaims("the issuer is not accepted")
+		return nil, invalidClaims(noIssuer)
 	}
 	if !slices.Contains(r.Algorithms, t.alg) {
-		return nil, invalidHeader("the algorithm is not accepted")
+		return nil, invalidHeader("the algorithm of the token is not accepted: of this issuer it has to be " + strings.Join(r.Algorithms, " or "))
 	}
 	keys, err := r.current(ctx, func(s set) bool { return s[t.kid] != nil })
 	if err != nil {
@@ -272,14 +272,14 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (*api.Caller,
 	}
 	k := keys[t.kid]
 	if k == nil || !k.fits(t.alg) {
-		return nil, invalidHeader("no key of the issuer has this kid and algorithm")
+		return nil, invalidHeader("no key that the issuer publishes has the kid and the algorithm of the token: get a new one")
 	}
 	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(t.alg)})
 	if err == nil {
 		_, err = signed.Verify(k.public)
 	}
 	if err != nil {
-		return nil, invalidHeader("the signature is wrong")
+		return nil, invalidHeader("the signature of the token is wrong: send it as the issuer gave it, or get a new one")
 	}
 	caller, until, err := t.claims.accept(v.now(), v.audience, r.Issuer)
 	if err != nil {
@@ -288,6 +288,8 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (*api.Caller,
 	v.known.keep(sum, verified{caller: caller, until: until, ring: r, key: k})
 	return caller, nil
 }
+
+const noIssuer = "the issuer of the token is not accepted here: get one of an issuer that the service is configured with (api.issuers)"
 
 func invalidHeader(description string) error {
 	return &api.Error{Status: http.StatusUnauthorized, Code: "invalid_header", Description: description}
@@ -298,5 +300,5 @@ func invalidClaims(description string) error {
 }
 
 func expired() error {
-	return &api.Error{Status: http.StatusUnauthorized, Code: "token_expired", Description: "the token has expired"}
+	return &api.Error{Status: http.StatusUnauthorized, Code: "token_expired", Description: "the token has expired: get a new one"}
 }

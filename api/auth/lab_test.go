@@ -197,8 +197,8 @@ func (l *lab) accepts(token string) *api.Caller {
 	return caller
 }
 
-// refuses demands that a token is refused with a code, and that nothing of it is
-// told.
+// refuses demands that a token is refused with a code, that the description says
+// what to do, and that nothing of the token is told.
 func (l *lab) refuses(token, code string) {
 	l.t.Helper()
 	caller, err := l.Authenticate(l.t.Context(), token)
@@ -206,6 +206,9 @@ func (l *lab) refuses(token, code string) {
 	if !is || e.Status != http.StatusUnauthorized || code != "" && e.Code != code || caller != nil {
 		l.t.Errorf("%v with the error %v, want %s", caller, err, code)
 		return
+	}
+	if what, do, _ := strings.Cut(e.Description, ": "); what == "" || do == "" {
+		l.t.Errorf("the error does not say what to do: %v", e)
 	}
 	for part := range strings.SplitSeq(token, ".") {
 		if len(part) > 8 && strings.Contains(e.Error()+e.Description, part) {

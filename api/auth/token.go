@@ -46,34 +46,34 @@ type parsed struct {
 func parse(token string) (parsed, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || parts[2] == "" {
-		return parsed{}, invalidHeader("the token is not a signed JWT in compact form")
+		return parsed{}, invalidHeader("the token is not a signed JWT in compact form: send it as the issuer gave it, three parts with dots between them")
 	}
 	var decoded [3][]byte
 	for i, part := range parts {
 		b, ok := decode(part)
 		if !ok {
-			return parsed{}, invalidHeader("the token is not in base64url")
+			return parsed{}, invalidHeader("the token is not in base64url: send it whole, as the issuer gave it")
 		}
 		decoded[i] = b
 	}
 	header, ok := object(decoded[0])
 	if !ok {
-		return parsed{}, invalidHeader("the header is not a JSON object with each member once")
+		return parsed{}, invalidHeader("the header of the token is not a JSON object with each member once: get one of an issuer that makes it so")
 	}
 	for _, name := range []string{"b64", "crit", "jku", "jwk", "x5c", "x5u"} {
 		if _, has := header[name]; has {
-			return parsed{}, invalidHeader("the header has a member " + name)
+			return parsed{}, invalidHeader("the header of the token has the member " + name + ", which is not accepted: get one without it")
 		}
 	}
 	if typ, has := header["typ"]; has && !isType(typ) {
-		return parsed{}, invalidHeader("the header says that this is not a JWT")
+		return parsed{}, invalidHeader("the header of the token says that it is no JWT: send an access token (typ JWT or at+jwt)")
 	}
 	t := parsed{alg: header.text("alg"), kid: header.text("kid")}
 	if t.alg == "" || t.kid == "" {
-		return parsed{}, invalidHeader("the header must have alg and kid")
+		return parsed{}, invalidHeader("the header of the token has no alg or no kid: get one that names its algorithm and the key of the issuer")
 	}
 	if t.claims, ok = object(decoded[1]); !ok {
-		return parsed{}, invalidClaims("the claims are not a JSON object with each member once")
+		return parsed{}, invalidClaims("the claims of the token are not a JSON object with each member once: get one of an issuer that makes it so")
 	}
 	return t, nil
 }
@@ -110,7 +110,7 @@ func object(b []byte) (members, bool) {
 func (m members) accept(now time.Time, audience string, issuer Issuer) (*api.Caller, time.Time, error) {
 	until, ok := m.date("exp")
 	if !ok {
-		return nil, until, invalidClaims("exp is missing or no date")
+		return nil, until, invalidClaims("exp is missing or no date: get a token that says until when it is valid, in seconds since 1970")
 	}
 	// Expiry knows no leeway: it is for the client to get a new token in time.
 	if !now.Before(until) {
@@ -122,28 +122,28 @@ func (m members) accept(now time.Time, audience string, issuer Issuer) (*api.Cal
 		}
 		switch from, ok := m.date(name); {
 		case !ok:
-			return nil, until, invalidClaims(name + " is no date")
+			return nil, until, invalidClaims(name + " is no date: get a token that says it in seconds since 1970")
 		case now.Add(leeway).Before(from):
-			return nil, until, invalidClaims("the token is not valid yet")
+			return nil, until, invalidClaims("the token is not valid yet: use it later, or set the clock of its issuer right")
 		}
 	}
 	if m.text("iss") != issuer.Issuer {
-		return nil, until, invalidClaims("the issuer is not accepted")
+		return nil, until, invalidClaims(noIssuer)
 	}
 	if !m.isFor(audience) {
-		return nil, until, invalidClaims("the token is for another audience")
+		return nil, until, invalidClaims("the token is for another audience: ask the issuer for that of api.audience in /.well-known/mozilla-iam")
 	}
 	caller := &api.Caller{Issuer: issuer.Issuer, Subject: m.text("sub"), Scopes: issuer.Scopes}
 	if caller.Subject == "" {
-		return nil, until, invalidClaims("sub is missing or no text")
+		return nil, until, invalidClaims("sub is missing or no text: get a token that says who calls")
 	}
 	if len(issuer.Accounts) > 0 && !(string(m["email_verified"]) == "true" && slices.Contains(issuer.Accounts, m.text("email"))) {
-		return nil, until, invalidClaims("the account is not accepted")
+		return nil, until, invalidClaims("the account of the token is not accepted: use one that the service names for this issuer (accounts of api.issuers), with an address that is verified")
 	}
 	if scope, has := m["scope"]; has && len(issuer.Scopes) == 0 {
 		words, ok := textOf(scope)
 		if !ok {
-			return nil, until, invalidClaims("scope is no text")
+			return nil, until, invalidClaims("scope is no text: get a token that says its scopes with spaces between them")
 		}
 		caller.Scopes = slices.Compact(slices.Sorted(slices.Values(strings.Fields(words))))
 	}

@@ -69,6 +69,9 @@ func (tokens) Authenticate(_ context.Context, token string) (*api.Caller, error)
 	}
 	scopes := strings.Fields(claims.Scope)
 	slices.Sort(scopes)
+	if slices.Contains(scopes, "barred") {
+		return nil, &api.Error{Status: 403, Code: "barred", Description: "this is not for you"}
+	}
 	return &api.Caller{Issuer: "https://issuer.example.org/", Subject: "tests", Scopes: scopes}, nil
 }
 
@@ -612,7 +615,7 @@ func TestErrors(t *testing.T) {
 	b.hasFocus("who")
 	b.keys("jdoe" + enter)
 	b.hasFocus("token") // a refused token is forgotten
-	b.shows("#error", "not accepted, or it has expired", "cis token")
+	b.shows("#error", "The token is not accepted. The service says: Unable to parse authentication token.", "`cis token` prints one where cis serve --dev runs")
 	if kept := eval[string](b, `JSON.stringify(sessionStorage)`); kept != "{}" {
 		t.Errorf("a refused token is kept: %s", kept)
 	}
@@ -626,7 +629,7 @@ func TestErrors(t *testing.T) {
 	b.hasFocus("who")
 	b.keys("nobody@example.org" + enter)
 	b.wait(`document.getElementById("status").innerText.startsWith("Nobody")`)
-	b.shows("#status", "Nobody whom you may see is found by that")
+	b.shows("#status", "Nobody found. Type the whole email, user_id, uuid or username.")
 	b.hasFocus("who")
 	b.picture("nobody")
 	w.store.fail.Store(true)
@@ -665,6 +668,20 @@ func TestWithoutScopes(t *testing.T) {
 		t.Errorf("shown is %q", got)
 	}
 	b.picture("few-scopes")
+}
+
+// An answer of 403 that names no scope leads to whoever runs the service.
+func TestBarred(t *testing.T) {
+	t.Parallel()
+	b := browse(t, newWorld(t, jane()), "")
+	b.login(token("barred"))
+	b.hasFocus("who")
+	b.keys("jdoe" + enter)
+	b.wait(`document.getElementById("error").checkVisibility()`)
+	b.shows("#error", "Your token does not allow this. The service says: this is not for you. Ask whoever runs the service")
+	if said := b.visible("#error"); strings.Contains(said, "scope") {
+		t.Errorf("a scope that nobody named: %s", said)
+	}
 }
 
 // Markup in a profile is text: nothing of it becomes part of the page.

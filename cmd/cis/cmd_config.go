@@ -7,8 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
+	"example.org/cis/api/auth"
 	"example.org/cis/cmd/cis/internal/config"
 	"example.org/cis/cmd/cis/internal/show"
 )
@@ -51,7 +55,7 @@ func (configCheckCommand) Run(ctx context.Context, p *program) error {
 			return ""
 		}
 		if _, err := s.Read(p.env); err != nil {
-			complain("%s: %s", setting, strings.TrimPrefix(err.Error(), "config: "))
+			complain("%s: %s", setting, err)
 			return "cannot be read"
 		}
 		return "can be read" + openToOthers(s)
@@ -79,6 +83,7 @@ func (configCheckCommand) Run(ctx context.Context, p *program) error {
 	if c.Catalogue != "" {
 		parts[len(parts)-1].State = present
 	}
+	parts = append(parts, p.checkAPI(ctx, c, complain)...)
 	type source struct {
 		Name      string `json:"name"`
 		Type      string `json:"type"`
@@ -157,6 +162,82 @@ func (configCheckCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
+// checkAPI returns what cis serve is to know, and complains of what it would
+// refuse.
+func (p *program) checkAPI(ctx context.Context, c *config.Config, complain func(string, ...any)) (parts []part) {
+	a := &c.API
+	show := func(setting, value, state string) {
+		if value != "" {
+			parts = append(parts, part{setting, value, state})
+		}
+	}
+	show("api.url", a.URL, "")
+	show("api.audience", a.Audience, "")
+	for i, issuer := range a.Issuers {
+		algorithms := strings.Join(issuer.Algorithms, ", ")
+		if algorithms == "" {
+			algorithms = "RS256"
+		}
+		keys := "keys by its own metadata"
+		if issuer.JWKS != "" {
+			keys = "keys at " + bareURL(issuer.JWKS)
+		}
+		show(fmt.Sprintf("api.issuers[%d]", i), issuer.Issuer, signsWith+algorithms+", "+keys)
+	}
+	for _, f := range []struct {
+		setting, path, writes string
+		check                 func(path string) error
+	}{
+		{"api.public_keys_file", a.PublicKeysFile, ": cis keys jwks > %s writes it", func(path string) error {
+			_, _, err := readKeys(ctx, path)
+			return err
+		}},
+		{"api.access_file", a.AccessFile, "", func(path string) error {
+			b, err := os.ReadFile(path)
+			if err == nil && !jsontext.Value(b).IsValid() {
+				err = errors.New("it is not JSON")
+			}
+			return err
+		}},
+	} {
+		if f.path == "" {
+			continue
+		}
+		state := there("file:" + f.path)
+		show(f.setting, f.path, state)
+		if state == missing {
+			near := nearby(f.path)
+			complain("%s: there is no %s%s", f.setting, near, strings.ReplaceAll(f.writes, "%s", near))
+		} else if err := f.check(f.path); err != nil {
+			complain("%s: %s", f.setting, strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
+	}
+	show("api.public_keys_url", bareURL(a.PublicKeysURL), "")
+	if len(a.Issuers) == 0 {
+		show("cis serve", "no issuers", "only --dev")
+	} else if verifier, err := auth.Open(authOptions(c, p.now, nil)); err != nil {
+		complain("api: %s", strings.TrimPrefix(err.Error(), "auth: "))
+	} else if err := verifier.Close(); err != nil {
+		complain("api: %s", err)
+	}
+	if len(parts) > 1 || len(a.Issuers) > 0 {
+		parts = append([]part{{"api.listen", a.Listen, ""}}, parts...)
+	}
+	return parts
+}
+
+// nearby is a path as it is said in the current folder.
+func nearby(path string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
 func (p *program) countPeople(ctx context.Context, c *config.Config) (int64, error) {
 	vault, err := p.openVault(ctx, c, true)
 	if err != nil {
@@ -170,6 +251,8 @@ func (p *program) countPeople(ctx context.Context, c *config.Config) (int64, err
 const (
 	present = "there"
 	missing = "not there"
+
+	signsWith = "signs with " // an issuer
 )
 
 // there says whether the path of a spec exists; of other places it says
@@ -207,6 +290,8 @@ func stateCell(state string) show.Cell {
 	switch {
 	case strings.HasPrefix(state, present), state == "can be read", state == "built in":
 		style = show.Green
+	case strings.HasPrefix(state, signsWith):
+		style = show.Plain
 	}
 	return show.Cell{Text: state, Style: style}
 }

@@ -361,6 +361,7 @@ func (d *demo) end() {
 		{"cases", "what a human must decide"},
 		{"rejections", "what was set aside, where and why"},
 		{"verify --all", "every signature against the published keys"},
+		{"serve --dev", "look people up at http://127.0.0.1:8080/"},
 		{fmt.Sprintf("synth %s --people %d --seed %d --day %d", d.where(), d.command.People, d.command.Seed, d.command.Days+1), "the next day of the sources, and then"},
 		{fmt.Sprintf("sync --now %s", time.Date(2026, 3, 2+d.command.Days+1, 6, 0, 0, 0, time.UTC).Format(time.RFC3339)), "let it happen"},
 	} {

@@ -8,13 +8,16 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"example.org/cis/cmd/cis/internal/config"
+	"example.org/cis/cmd/cis/internal/show"
 )
 
 const (
@@ -28,15 +31,24 @@ type tokenCommand struct {
 	ClientID string   `name:"client-id" placeholder:"ID" help:"Who asks."`
 	Secret   string   `placeholder:"REF" help:"The secret of who asks: env:NAME or file:PATH."`
 	Audience string   `placeholder:"NAME" help:"The service that the token is for."`
+	Output   string   `short:"o" placeholder:"FILE" help:"Write the token to a file, which you alone may read, and not to standard output."`
 }
 
 func (tokenCommand) Help() string {
+	var list strings.Builder
+	for _, s := range scopes() {
+		fmt.Fprintf(&list, "    %-36s %s.\n", s.name, s.description)
+	}
 	return `Asks an issuer for a token and prints it; with --json, the whole answer. Without --from it is the issuer of "cis serve --dev", which says in cis-dev.json, beside the configuration, who may ask and how; that is never sent to anybody else. A token is as good as a password until it expires.
 
+The scopes of the person service:
+
+` + list.String() + `
 Examples:
 
     curl -H "Authorization: Bearer $(cis token)" http://127.0.0.1:8080/v2/users
-    cis token --scope "classification:public display:all"
+    cis token --scope "read:fullprofile display:staff"
+    cis token --scope write -o writer
     cis token --from https://example.auth0.com/ --client-id 3kF9 --secret env:CLIENT_SECRET --audience api.example.org --json`
 }
 
@@ -44,6 +56,14 @@ func (c tokenCommand) Run(ctx context.Context, p *program) error {
 	with, err := c.credentials(p)
 	if err != nil {
 		return err
+	}
+	asked := strings.Fields(strings.Join(c.Scope, " "))
+	if c.From == "" {
+		for _, s := range asked {
+			if !slices.Contains(scopeNames(), s) {
+				return usageError{fmt.Errorf("unknown scope %s: there are %s", s, strings.Join(scopeNames(), ", "))}
+			}
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
@@ -54,6 +74,9 @@ func (c tokenCommand) Run(ctx context.Context, p *program) error {
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 	endpoint, err := tokenEndpoint(ctx, client, with.Issuer)
+	if c.From == "" && errors.Is(err, syscall.ECONNREFUSED) {
+		return usageError{fmt.Errorf("cis serve --dev is not running any more (%s is left from it): start it again", nearby(p.devPath()))}
+	}
 	if err != nil {
 		return fmt.Errorf("cis: find the token endpoint: %w", err)
 	}
@@ -61,8 +84,8 @@ func (c tokenCommand) Run(ctx context.Context, p *program) error {
 	if with.Audience != "" {
 		form.Set("audience", with.Audience)
 	}
-	if scope := strings.Join(strings.Fields(strings.Join(c.Scope, " ")), " "); scope != "" {
-		form.Set("scope", scope)
+	if len(asked) > 0 {
+		form.Set("scope", strings.Join(asked, " "))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -84,8 +107,23 @@ func (c tokenCommand) Run(ctx context.Context, p *program) error {
 	case err != nil || answer.Token == "" || strings.ContainsFunc(answer.Token, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return errors.New("cis: the issuer's answer holds no token")
 	}
+	if c.Output != "" {
+		return p.keepToken(c.Output, answer.Token)
+	}
 	return p.print(jsontext.Value(body), func(w io.Writer) error {
 		_, err := fmt.Fprintln(w, answer.Token)
+		return err
+	})
+}
+
+// keepToken writes a token into a file that is the user's alone, and says so.
+func (p *program) keepToken(name, token string) error {
+	// Not writeWhole, which compresses by the name.
+	if err := writePrivate(name, []byte(token+"\n")); err != nil {
+		return err
+	}
+	return p.print(map[string]string{"file": name}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "The token is in %s, which you alone may read.\n", show.Clean(name))
 		return err
 	})
 }
@@ -114,7 +152,7 @@ func (c tokenCommand) credentials(p *program) (devServer, error) {
 	if c.Secret != "" {
 		secret, err := config.Secret(c.Secret).Read(p.env)
 		if err != nil {
-			return with, usageError{fmt.Errorf("--secret: %s", strings.TrimPrefix(err.Error(), "config: "))}
+			return with, usageError{fmt.Errorf("--secret: %w", err)}
 		}
 		with.Secret = secret
 	}

@@ -15,12 +15,28 @@ func (versionCommand) Help() string {
     cis version`
 }
 
-// version is the version of the module that the program was built from.
+// version is the version of the module that the program was built from, or else
+// the revision.
 func version() string {
-	if build, ok := debug.ReadBuildInfo(); ok && build.Main.Version != "" {
-		return build.Main.Version
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return devel
 	}
-	return "(devel)"
+	return versionOf(build)
+}
+
+const devel = "(devel)"
+
+func versionOf(build *debug.BuildInfo) string {
+	if v := build.Main.Version; v != "" && v != devel {
+		return v
+	}
+	for _, s := range build.Settings {
+		if s.Key == "vcs.revision" && s.Value != "" {
+			return "devel-" + s.Value[:min(7, len(s.Value))]
+		}
+	}
+	return devel
 }
 
 func (versionCommand) Run(p *program) error {

@@ -38,7 +38,7 @@ func (p *program) readDev() (devServer, error) {
 	b, err := os.ReadFile(p.devPath())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return d, usageError{fmt.Errorf("there is no %s: `cis serve --dev` must be running, or --from must say who gives tokens", p.devPath())}
+		return d, usageError{fmt.Errorf("there is no %s: `cis serve --dev` must be running in this folder, or --config must name its cis.yaml; --from asks another issuer", nearby(p.devPath()))}
 	case err != nil:
 		return d, fmt.Errorf("cis: %w", err)
 	}
@@ -54,19 +54,24 @@ func (p *program) writeDev(d devServer) error {
 	if err != nil {
 		return fmt.Errorf("cis: %w", err)
 	}
+	return writePrivate(p.devPath(), append(b, '\n'))
+}
+
+// writePrivate writes a file, whole or not at all, for the user alone.
+func writePrivate(name string, b []byte) error {
 	// Files that CreateTemp makes are readable by the user alone. An older file
 	// might not be, so that it is replaced and not written into.
-	f, err := os.CreateTemp(filepath.Dir(p.devPath()), ".cis-dev-*.json")
+	f, err := os.CreateTemp(filepath.Dir(name), ".cis-*")
 	if err != nil {
-		return fmt.Errorf("cis: write %s: %w", p.devPath(), err)
+		return fmt.Errorf("cis: write %s: %w", name, err)
 	}
-	_, err = f.Write(append(b, '\n'))
+	_, err = f.Write(b)
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), p.devPath())
+		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
 		os.Remove(f.Name()) // the first error is the one to tell
-		return fmt.Errorf("cis: write %s: %w", p.devPath(), err)
+		return fmt.Errorf("cis: write %s: %w", name, err)
 	}
 	return nil
 }

@@ -241,7 +241,7 @@ func TestPublish(t *testing.T) {
 		want string
 	}{
 		{"a wrong token", exitFailed, []string{"--to", s.url, "--token", "file:" + s.write("other-token", "other")}, "the service answered 401 invalid_header"},
-		{"no token", exitUsage, []string{"--to", s.url, "--token", "env:NOBODY"}, "--token: config: the variable NOBODY is not set"},
+		{"no token", exitUsage, []string{"--to", s.url, "--token", "env:NOBODY"}, "cis: --token: the variable NOBODY is not set"},
 		{"a token in the open", exitUsage, []string{"--to", "http://change.example.org", "--token", "env:TOKEN"}, "want https"},
 		{"no URL", exitUsage, []string{"--to", "change.example.org", "--token", "env:TOKEN"}, "want a URL"},
 	} {

@@ -44,7 +44,7 @@ func TestToken(t *testing.T) {
 		}
 		return code, out.String(), err.String()
 	}
-	if code, _, stderr := cis("token"); code != exitUsage || !strings.Contains(stderr, "`cis serve --dev` must be running") {
+	if code, _, stderr := cis("token"); code != exitUsage || !strings.Contains(stderr, "`cis serve --dev` must be running in this folder, or --config must name its cis.yaml") {
 		t.Errorf("without a server: %d %s", code, stderr)
 	}
 	p := &program{everywhere: everywhere{Config: config}}
@@ -91,6 +91,22 @@ func TestToken(t *testing.T) {
 	}
 	scopes(answer.Token, "display:all read:fullprofile")
 
+	file := filepath.Join(filepath.Dir(config), "writer.gz")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, stderr := cis("token", "--scope", "display:all", "-o", file); code != exitDone || stdout != "The token is in "+file+", which you alone may read.\n" {
+		t.Errorf("with -o: %d %s %s", code, stdout, stderr)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read the token: %v, %v", info.Mode(), err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scopes(string(b), "display:all")
+
 	for _, c := range []struct {
 		name string
 		args string
@@ -102,7 +118,10 @@ func TestToken(t *testing.T) {
 		{"another audience", "--audience other", exitFailed, "status 403"},
 		{"a scope too much", "--scope write", exitFailed, "status 400: the client may not have one of the scopes"},
 		{"no such variable", "--secret env:NONE", exitUsage, "the variable NONE is not set"},
-		{"a secret on the command line", "--secret " + tokenSecret, exitUsage, "env:NAME or file:PATH"},
+		{"no such scope", "--scope nonsense", exitUsage, "cis: unknown scope nonsense: there are read:fullprofile, write, classification:public, "},
+		{"a scope of another service", "--scope nonsense --audience cis-dev --from " + at + " --client-id dev --secret env:RIGHT", exitFailed, "status 400: the client may not have one of the scopes"},
+		{"a secret on the command line", "--secret " + tokenSecret, exitUsage, "cis: --secret: this is not a reference to a secret: put it in a file and say file:PATH"},
+		{"a secret as the name of a variable", "--secret env:-" + tokenSecret, exitUsage, "cis: --secret: what follows env: is not the name of a variable"},
 		{"another issuer without a client", "--from " + at, exitUsage, "--from needs --client-id and --secret"},
 		{"an issuer that all can listen to", "--from http://issuer.example.org --client-id dev --secret env:RIGHT", exitUsage, "https"},
 		{"no issuer", "--from " + at + "/elsewhere --client-id dev --secret env:RIGHT", exitFailed, "find the token endpoint: status 404"},
@@ -113,6 +132,11 @@ func TestToken(t *testing.T) {
 				t.Errorf("ends with %d, prints %q and says %q", code, stdout, stderr)
 			}
 		})
+	}
+
+	server.Close()
+	if code, _, stderr := cis("token"); code != exitUsage || !strings.Contains(stderr, "cis serve --dev is not running any more (") || !strings.Contains(stderr, "cis-dev.json is left from it): start it again") {
+		t.Errorf("after the server: %d %s", code, stderr)
 	}
 }
 

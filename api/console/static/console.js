@@ -68,8 +68,8 @@
     const also = said && said.description ? ` The service says: ${said.description}.` : "";
     switch (status) {
       case 400: return "The service does not understand what you asked for." + also;
-      case 401: return "The token is not accepted, or it has expired. Get a new one with `cis token` and paste it.";
-      case 403: return "Your token does not allow this." + also + " Ask for a token with that scope.";
+      case 401: return "The token is not accepted." + also + " Paste a new one: `cis token` prints one where cis serve --dev runs.";
+      case 403: return "Your token does not allow this." + also + (said && said.code === "insufficient_scope" ? " Ask for a token with that scope." : " Ask whoever runs the service what your token may do.");
       case 404: return "Nobody has that uuid.";
       case 429: return `Too many requests from here. Try again in ${retryAfter || 60} seconds.`;
       case 503: return "The service cannot answer at the moment: it, or what it depends on, is out of reach. Try again in a minute; if it goes on, tell whoever runs it.";
@@ -139,7 +139,7 @@
         if (Object.keys(profile).length) break;
       }
       if (!Object.keys(profile).length) {
-        say("Nobody whom you may see is found by that. Look at how it is written: it has to be whole, and as it stands in the profile.");
+        say("Nobody found. Type the whole email, user_id, uuid or username.");
         $("who").focus();
         $("who").select();
         return;

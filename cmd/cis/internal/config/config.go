@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -299,16 +300,58 @@ func (d *decoder) validateAPI(a *API) {
 		}
 	}
 	for i, issuer := range a.Issuers {
-		if issuer.Issuer == "" {
-			d.complain(fmt.Sprintf("api.issuers[%d]", i), "an issuer without its issuer: what the iss of its tokens is")
-		}
-		if len(issuer.Scopes) > 0 && len(issuer.Accounts) == 0 {
-			d.complain(fmt.Sprintf("api.issuers[%d]", i), "scopes are for accounts, of which there are none: every token of the issuer would have them")
-		}
+		d.validateIssuer(fmt.Sprintf("api.issuers[%d]", i), issuer, a.Issuers[:i])
 	}
 	if len(a.Issuers) > 0 && a.Audience == "" {
 		d.complain("api.audience", "missing: without it a token that was made for somebody else would be accepted")
 	}
+}
+
+// The algorithms of tokens that the person service knows.
+var tokenAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "ES256", "EdDSA"}
+
+// validateIssuer complains of what the verifier of tokens would refuse.
+func (d *decoder) validateIssuer(path string, issuer Issuer, before []Issuer) {
+	const want = "want an https URL without user, query and fragment; http is for 127.0.0.1, ::1 and localhost"
+	switch {
+	case d.complained(path + ".issuer"):
+	case issuer.Issuer == "":
+		d.complain(path, "an issuer without its issuer: what the iss of its tokens is")
+	case !isSafe(issuer.Issuer) || strings.Contains(issuer.Issuer, "?"):
+		d.complain(path+".issuer", want)
+	case slices.ContainsFunc(before, func(other Issuer) bool { return other.Issuer == issuer.Issuer }):
+		d.complain(path+".issuer", "a second one with this issuer")
+	}
+	if issuer.JWKS != "" && !isSafe(issuer.JWKS) {
+		d.complain(path+".jwks_url", "%s", strings.Replace(want, "user, query and", "user and", 1))
+	}
+	for _, alg := range issuer.Algorithms {
+		if !slices.Contains(tokenAlgorithms, alg) {
+			d.complain(path+".algorithms", "%s", unknown("algorithm", alg, tokenAlgorithms))
+		}
+	}
+	if len(issuer.Scopes) > 0 && len(issuer.Accounts) == 0 {
+		d.complain(path, "scopes are for accounts, of which there are none: every token of the issuer would have them")
+	}
+	if slices.Contains(issuer.Accounts, "") {
+		d.complain(path+".accounts", "holds an empty name")
+	}
+	for _, scope := range issuer.Scopes {
+		if scope == "" || strings.ContainsAny(scope, " \t\r\n") {
+			d.complain(path+".scopes", "want a list of scopes, each one word")
+		}
+	}
+}
+
+// isSafe reports whether what is read from a URL cannot be changed on the way,
+// and nothing in it is secret.
+func isSafe(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" {
+		return false
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && a.IsLoopback())
 }
 
 func (d *decoder) unique(path string, list []string) {

@@ -307,12 +307,40 @@ sources:
 			"cis.yaml:3: api.audience: missing: without it a token that was made for somebody else would be accepted",
 			"cis.yaml:4: api.listen: want an address and a port, such as 127.0.0.1:8080",
 			"cis.yaml:5: api.url: want a URL such as https://person.example.org",
+			"cis.yaml:6: api.issuers[0].issuer: want an https URL without user, query and fragment; http is for 127.0.0.1, ::1 and localhost",
 			"cis.yaml:6: api.issuers[1]: an issuer without its issuer: what the iss of its tokens is",
 			"cis.yaml:6: api.issuers[1]: scopes are for accounts, of which there are none: every token of the issuer would have them",
 			"cis.yaml:7: api.origins[0]: want an origin such as https://login.example.org, without a path",
 			"cis.yaml:8: api.public_keys_url: want https",
 			"cis.yaml:9: api.well_known: want a path that begins with /.well-known/",
 			"cis.yaml:10: api.proxies: want a number that is not negative",
+		}},
+		{"issuers of tokens", minimal + `api:
+  audience: a
+  issuers:
+    - issuer: http://issuer.example.org/
+      jwks_url: http://issuer.example.org/keys
+      algorithms: [RS265]
+    - issuer: http://127.0.0.1:8081/
+      jwks_url: http://localhost/keys?v=1
+      algorithms: [RS256, RS384, RS512, PS256, ES256, EdDSA]
+    - issuer: http://127.0.0.1:8081/
+      algorithms: [HS256, none]
+    - issuer: https://x.example.org/?y
+      accounts: [""]
+      scopes: [read write]
+    - issuer: https://a:b@x.example.org/
+`, nil, []string{
+			"cis.yaml:6: api.issuers[0].issuer: want an https URL without user, query and fragment; http is for 127.0.0.1, ::1 and localhost",
+			"cis.yaml:7: api.issuers[0].jwks_url: want an https URL without user and fragment; http is for 127.0.0.1, ::1 and localhost",
+			`cis.yaml:8: api.issuers[0].algorithms: unknown algorithm "RS265": did you mean "RS256"?`,
+			"cis.yaml:12: api.issuers[2].issuer: a second one with this issuer",
+			`cis.yaml:13: api.issuers[2].algorithms: unknown algorithm "HS256": did you mean "RS256"?`,
+			`cis.yaml:13: api.issuers[2].algorithms: unknown algorithm "none": want one of RS256, RS384, RS512, PS256, ES256, EdDSA`,
+			"cis.yaml:14: api.issuers[3].issuer: want an https URL without user, query and fragment; http is for 127.0.0.1, ::1 and localhost",
+			"cis.yaml:15: api.issuers[3].accounts: holds an empty name",
+			"cis.yaml:16: api.issuers[3].scopes: want a list of scopes, each one word",
+			"cis.yaml:17: api.issuers[4].issuer: a password within a URL: give it in a setting of its own, by reference (env:NAME or file:PATH)",
 		}},
 		{"a variable of two meanings", "salt: file:x\nsources: [{name: a, type: hr, file: x}, {name: a-ca, type: hr, file: x}]\n", nil, []string{
 			"cis.yaml:2: sources.a.ca_file: the variable CIS_SOURCES_A_CA_FILE would mean sources.a-ca.file as well: rename a source",

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -17,29 +18,38 @@ type Secret string
 
 // Read returns the secret itself. Call it where it is used, not before, and
 // keep it out of everything that is printed.
+//
+// Its errors hold nothing that may be a secret written in the place of a
+// reference.
 func (s Secret) Read(env Env) (string, error) {
 	kind, where, _ := strings.Cut(string(s), ":")
 	var value string
 	switch kind {
 	case "env":
 		value = env[where]
-		if value == "" {
-			return "", fmt.Errorf("config: the variable %s is not set", where)
+		switch {
+		case value != "":
+		case !variableName.MatchString(where):
+			return "", errors.New("what follows env: is not the name of a variable")
+		default:
+			return "", fmt.Errorf("the variable %s is not set", where)
 		}
 		return value, nil
 	case "file":
 		b, err := os.ReadFile(where)
 		if err != nil {
-			return "", fmt.Errorf("config: read a secret: %w", err)
+			return "", fmt.Errorf("read a secret: %w", err)
 		}
 		value = strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 		if value == "" {
-			return "", fmt.Errorf("config: the file %s is empty", where)
+			return "", fmt.Errorf("the file %s is empty", where)
 		}
 		return value, nil
 	}
-	return "", errors.New("config: want a reference to a secret, env:NAME or file:PATH")
+	return "", errors.New("this is not a reference to a secret: put it in a file and say file:PATH, or in a variable and say env:NAME")
 }
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 
 // parseSecret checks that text is a reference and makes its path absolute.
 func parseSecret(text, dir string) (Secret, error) {
