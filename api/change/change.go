@@ -32,7 +32,8 @@
 // Publishing again what stands changes nothing, so that a client may simply try
 // again. With the header Idempotency-Key it is also told again what it was told
 // the first time, for a day. The answer of a request that failed on our side is
-// not kept.
+// not kept, nor is one of a request that only asked (validate_only); of a very long
+// one what became of each attribute is left out.
 //
 // # What it refuses
 //
@@ -69,7 +70,12 @@ const (
 	MaxProfile = 1 << 20 // bytes of one profile
 	MaxList    = 8 << 20 // bytes of a list
 	MaxPeople  = 100     // people in a list
+	maxLists   = 8       // lists that are in memory at the same time
 )
+
+// Busy is the code of a publication that others were in the way of: it may be
+// sent again at once.
+const Busy = "busy"
 
 // A Request is a profile, whole or partial, to be judged and written.
 type Request struct {
@@ -135,7 +141,7 @@ func New(o Options) ([]api.Route, error) {
 	if len(o.Key) < 16 {
 		return nil, errors.New("change: the key of sequence numbers is too short")
 	}
-	f := &face{Options: o, names: names(o.Catalogue)}
+	f := &face{Options: o, names: names(o.Catalogue), lists: make(chan struct{}, maxLists)}
 	var routes []api.Route
 	for _, method := range []string{http.MethodPost, http.MethodPut} {
 		routes = append(routes,
@@ -150,6 +156,8 @@ func New(o Options) ([]api.Route, error) {
 type face struct {
 	Options
 	names map[string]bool // that may be repeated
+	// lists has an entry for each list that is in memory: they are large.
+	lists chan struct{}
 }
 
 // mac authenticates parts for a purpose.
@@ -173,6 +181,7 @@ type outcome struct {
 	Attribute string `json:"attribute"`
 	Outcome   string `json:"outcome"`
 	Code      string `json:"code,omitzero"`
+	Reason    string `json:"reason,omitzero"`
 }
 
 type extra struct {
@@ -217,8 +226,8 @@ func (f *face) one(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	req.By, req.ValidateOnly = caller(r), validate
-	return f.repeatable(w, r, body, func() (any, error) {
-		res, err := f.publish(r.Context(), req)
+	return f.repeatable(w, r, body, !validate, func() (any, error) {
+		res, err := f.publish(w, r, req)
 		if err != nil {
 			return nil, err
 		}
@@ -244,6 +253,13 @@ func (f *face) one(w http.ResponseWriter, r *http.Request) error {
 // list publishes several profiles, in their order. What is wrong in the form of
 // one refuses all of them; what may not be written, that alone.
 func (f *face) list(w http.ResponseWriter, r *http.Request) error {
+	select {
+	case f.lists <- struct{}{}:
+		defer func() { <-f.lists }()
+	case <-r.Context().Done():
+		w.Header().Set("Retry-After", "1")
+		return &api.Error{Status: http.StatusServiceUnavailable, Code: "overloaded", Description: "too many lists at the same time; try again in a second", Cause: r.Context().Err()}
+	}
 	body, err := f.read(r, MaxList)
 	if err != nil {
 		return err
@@ -265,10 +281,10 @@ func (f *face) list(w http.ResponseWriter, r *http.Request) error {
 		}
 		reqs[i].By, reqs[i].ValidateOnly = caller(r), validate
 	}
-	return f.repeatable(w, r, body, func() (any, error) {
+	return f.repeatable(w, r, body, !validate, func() (any, error) {
 		a, t := listAnswer{Status: http.StatusAccepted}, f.tally(r)
 		for i, req := range reqs {
-			res, err := f.publish(r.Context(), req)
+			res, err := f.publish(w, r, req)
 			if err != nil {
 				return nil, err
 			}
@@ -296,8 +312,12 @@ func (f *face) list(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-func (f *face) publish(ctx context.Context, req Request) (Result, error) {
+func (f *face) publish(w http.ResponseWriter, r *http.Request, req Request) (Result, error) {
+	ctx := r.Context()
 	res, err := f.Publish(ctx, req)
+	if e, ok := errors.AsType[*api.Error](err); ok && e.Code == Busy {
+		w.Header().Set("Retry-After", "1")
+	}
 	for _, fault := range res.Reported {
 		f.Log.WarnContext(ctx, "published against the schema", "attribute", f.name(fault.Path), "reason", fault.Reason, "by", req.By)
 	}
@@ -372,7 +392,7 @@ func (t *tally) add(index *int, res Result) {
 	for _, a := range res.Attributes {
 		name := t.face.name(a.Path)
 		if t.all {
-			t.Attributes = append(t.Attributes, outcome{index, name, a.State, a.Code})
+			t.Attributes = append(t.Attributes, outcome{index, name, a.State, a.Code, a.Reason})
 		}
 		switch a.State {
 		case Taken:

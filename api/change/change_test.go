@@ -214,7 +214,7 @@ func TestOne(t *testing.T) {
 		{name: "with a uuid", body: body, does: refused("uuid", "uuid_or_primary_username_set"), status: 403, want: `{"code":"uuid_or_primary_username_set","description":"uuid: a reason"}`},
 		{name: "a name that nobody knows", body: body, does: refused(canary, "invalid_value"), status: 403, want: `{"code":"invalid_value","description":"*: a reason"}`},
 		{name: "told of each", body: body, headers: []string{"Prefer: return=representation"}, does: refused("first_name", Taken, "last_name", "invalid_publisher", "picture", Unchanged), status: 200,
-			want: `{"condition":"update","sequence_number":"` + sequence + `","status_code":200,"refused":[{"attribute":"last_name","code":"invalid_publisher"}],"attributes":[{"attribute":"first_name","outcome":"taken"},{"attribute":"last_name","outcome":"refused","code":"invalid_publisher"},{"attribute":"picture","outcome":"unchanged"}]}`},
+			want: `{"condition":"update","sequence_number":"` + sequence + `","status_code":200,"refused":[{"attribute":"last_name","code":"invalid_publisher"}],"attributes":[{"attribute":"first_name","outcome":"taken"},{"attribute":"last_name","outcome":"refused","code":"invalid_publisher","reason":"a reason"},{"attribute":"picture","outcome":"unchanged"}]}`},
 		{name: "what could not be done", body: body, does: func(Request) (Result, error) { return Result{}, errors.New(canary) }, status: 503,
 			want: `{"code":"unavailable","description":"the service cannot answer this at the moment; try again"}`},
 		{name: "compressed", body: body, headers: []string{"Content-Encoding: gzip"}, status: 415, want: `{"code":"unsupported_encoding","description":"bodies are not compressed"}`},
@@ -470,6 +470,61 @@ func TestAnswersExpire(t *testing.T) {
 	for _, doc := range docs {
 		if strings.Contains(string(doc.Body), canary) {
 			t.Errorf("a value is kept: %s", doc.Body)
+		}
+	}
+}
+
+// TestAnswersAreShort keeps nothing of what only asks, and little of a long answer.
+func TestAnswersAreShort(t *testing.T) {
+	d := newDesk(t)
+	d.ask("POST", "/v2/user?validate_only=true", body, "Idempotency-Key: asks")
+	d.ask("POST", "/v2/users?validate_only=true", "["+body+"]", "Idempotency-Key: asks")
+	if n := d.store.writes.Load(); n > 0 || len(d.asked) != 2 {
+		t.Errorf("what only asks wrote %d times", n)
+	}
+	d.does = func(Request) (Result, error) {
+		res := Result{Person: somebody, Revision: 5, Written: true, Attributes: []Attribute{{Path: "first_name", State: Taken}}}
+		for range 10_000 {
+			res.Attributes = append(res.Attributes, Attribute{Path: "last_name", State: Refused, Code: "invalid_publisher", Reason: strings.Repeat("x", 100)})
+		}
+		return res, nil
+	}
+	const prefer = "Prefer: return=representation"
+	_, first := d.ask("POST", "/v2/users", "["+body+"]", "Idempotency-Key: long", prefer)
+	status, again := d.ask("POST", "/v2/users", "["+body+"]", "Idempotency-Key: long", prefer)
+	if status != 200 || len(first) < maxKept || len(again) > maxKept || strings.Contains(again, `"attributes"`) || !strings.Contains(again, d.sequenceOf(5)) || !strings.Contains(again, `"refused"`) {
+		t.Errorf("of %d bytes %d are kept: %d", len(first), len(again), status)
+	}
+	docs, err := d.store.Docs(context.Background(), kindAnswer, "", 10)
+	if err != nil || len(docs) != 1 || len(docs[0].Body) > maxKept+1000 {
+		t.Errorf("%d answers are kept, %v", len(docs), err)
+	}
+}
+
+// TestListsWait has more lists come than may be in memory.
+func TestListsWait(t *testing.T) {
+	d := newDesk(t)
+	f := &face{Options: Options{Catalogue: catalogue.Default(), Publish: func(_ context.Context, r Request) (Result, error) { return took("first_name")(r) }, Key: make([]byte, 32)},
+		names: names(catalogue.Default()), lists: make(chan struct{}, 1)}
+	f.lists <- struct{}{}
+	ask := func() (*httptest.ResponseRecorder, error) {
+		ctx, cancel := context.WithTimeout(api.WithCaller(t.Context(), &api.Caller{}), 10*time.Millisecond)
+		defer cancel()
+		w := httptest.NewRecorder()
+		return w, f.list(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/v2/users", strings.NewReader("["+body+"]")))
+	}
+	w, err := ask()
+	if e := api.ErrorOf(err); err == nil || e.Status != 503 || e.Code != "overloaded" || w.Header().Get("Retry-After") == "" {
+		t.Errorf("got %v", err)
+	}
+	<-f.lists
+	if _, err := ask(); err != nil || len(f.lists) > 0 {
+		t.Errorf("got %v", err)
+	}
+	// Each list gives its place back, whether it is taken or not.
+	for range 2 * maxLists {
+		if status, _ := d.ask("POST", "/v2/users", canary); status != 400 {
+			t.Errorf("got %d", status)
 		}
 	}
 }

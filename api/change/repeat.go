@@ -28,6 +28,10 @@ const (
 	// random, and drops those that have expired: so there are never many more
 	// than those of a day.
 	looksAt = 8
+	// A longer answer is kept without what became of each attribute, and if it must
+	// be, with the first of those that were refused only.
+	maxKept        = 64 << 10
+	maxKeptRefused = 300
 )
 
 // An answer is what is kept of a request: no value of it, and nothing that says
@@ -45,10 +49,11 @@ type answer struct {
 }
 
 // repeatable answers a request, with what was answered before if it has been
-// asked before.
-func (f *face) repeatable(w http.ResponseWriter, r *http.Request, body []byte, do func() (any, error)) error {
+// asked before. What only asks may be asked as often as one likes, and nothing is
+// kept of it.
+func (f *face) repeatable(w http.ResponseWriter, r *http.Request, body []byte, keeps bool, do func() (any, error)) error {
 	key := r.Header.Get("Idempotency-Key")
-	if key == "" {
+	if key == "" || !keeps {
 		v, err := do()
 		if err != nil {
 			return err
@@ -94,7 +99,7 @@ func (f *face) repeatable(w http.ResponseWriter, r *http.Request, body []byte, d
 		mine.Status, mine.Code, mine.Description = refused.Status, refused.Code, refused.Description
 	} else if err == nil {
 		mine.Status = http.StatusOK
-		if mine.Body, err = json.Marshal(v, json.Deterministic(true), jsontext.EscapeForHTML(true)); err != nil {
+		if mine.Body, err = shortened(v); err != nil {
 			return err
 		}
 	}
@@ -103,6 +108,28 @@ func (f *face) repeatable(w http.ResponseWriter, r *http.Request, body []byte, d
 		return err
 	}
 	return api.JSON(w, http.StatusOK, v)
+}
+
+// shortened is an answer as it is kept.
+func shortened(v any) (b jsontext.Value, err error) {
+	for _, shorter := range []func(*extra){
+		func(*extra) {},
+		func(x *extra) { x.Attributes = nil },
+		func(x *extra) { x.Refused = x.Refused[:min(len(x.Refused), maxKeptRefused)] },
+	} {
+		switch a := v.(type) {
+		case oneAnswer:
+			shorter(&a.extra)
+			v = a
+		case listAnswer:
+			shorter(&a.extra)
+			v = a
+		}
+		if b, err = json.Marshal(v, json.Deterministic(true), jsontext.EscapeForHTML(true)); err != nil || len(b) <= maxKept {
+			return b, err
+		}
+	}
+	return b, nil
 }
 
 func busy() error {

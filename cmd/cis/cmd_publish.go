@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,9 +34,9 @@ type publishCommand struct {
 func (publishCommand) Help() string {
 	return `Sends profiles that were signed (cis sign) to a Change API, each for itself, and says what became of each attribute: taken, unchanged, or refused, with the code of the reason. It needs no configuration.
 
-An attribute that is null says nothing, and one that stands there already is no change. An unsigned uuid only says whose a file is, and is not sent. A user_id in the profile, or --user-id, says whose it is.
+An attribute that is null says nothing, and one that stands there already is no change. An unsigned uuid only says whose a file is, and is not sent. A user_id in the profile, or --user-id, says whose it is. A file in which nothing is signed is not sent at all.
 
-A service that is busy or down is asked again for a while; what it has done already it does not do twice.
+A service that is busy or down is asked again for a while, which is said; what it has done already it does not do twice.
 
 Exit codes: 0 all was taken or stood there; 1 failed, or nothing was taken; 2 wrong usage; 3 something was refused.
 
@@ -51,6 +52,7 @@ const (
 	publishTimeout = time.Minute
 	publishTries   = 6
 	publishPause   = 500 * time.Millisecond // before the second try; then twice as long each
+	retryFor       = 16 * time.Second       // after it did not answer; all the pauses fit
 	longestPause   = time.Minute            // that a service may ask for
 	maxReply       = 1 << 20
 )
@@ -61,11 +63,13 @@ type publishedRow struct {
 	Attribute string `json:"attribute,omitzero"`
 	Outcome   string `json:"outcome"`
 	Code      string `json:"code,omitzero"`
+	Reason    string `json:"reason,omitzero"`
 }
 
 // A publishedProfile is what became of one profile.
 type publishedProfile struct {
 	Place          string         `json:"place,omitzero"`
+	UserID         string         `json:"user_id,omitzero"`
 	Condition      string         `json:"condition,omitzero"`
 	SequenceNumber string         `json:"sequence_number,omitzero"`
 	Code           string         `json:"code,omitzero"`
@@ -87,7 +91,7 @@ func (c publishCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer in.Close()
-	s := &sender{command: c, to: to, token: token, random: p.random, client: &http.Client{
+	s := &sender{command: c, to: to, token: token, random: p.random, stderr: p.stderr, client: &http.Client{
 		Timeout: publishTimeout,
 		// A token is for whom it was given to.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -103,47 +107,93 @@ func (c publishCommand) Run(ctx context.Context, p *program) error {
 	if err != nil && len(list) == 0 {
 		return err
 	}
-	refused, fine := 0, 0
-	shown := p.print(map[string]any{"profiles": list}, func(w io.Writer) error {
-		t := p.table("profile", "attribute", "outcome", "code")
-		for _, one := range list {
-			for _, a := range one.Attributes {
-				t.Row(cmp.Or(one.Place, "-"), cmp.Or(a.Attribute, "-"), a.Outcome, cmp.Or(a.Code, "-"))
-			}
-		}
-		if t.Len() > 0 {
-			if _, err := t.WriteTo(w); err != nil {
-				return err
-			}
-			fmt.Fprintln(w)
-		}
-		for _, one := range list {
-			if one.Code != "" {
-				fmt.Fprintf(w, "%s: %s\n", show.Clean(cmp.Or(one.Place, "the profile")), show.Clean(one.Description))
-			}
-		}
-		_, err := fmt.Fprintf(w, "%s published.\n", show.Plural(int64(len(list)), "profile", "profiles"))
-		return err
-	})
+	if err == nil && !slices.ContainsFunc(list, func(one publishedProfile) bool { return one.Code != notSigned }) {
+		return usageError{fmt.Errorf("nothing in %s is signed: sign it with cis sign", show.Clean(c.name()))}
+	}
+	counts, fine := map[string]int64{}, 0
 	for _, one := range list {
 		if one.Code == "" {
 			fine++
 		}
 		for _, a := range one.Attributes {
-			if a.Outcome == "refused" {
-				refused++
+			if a.Attribute != "" {
+				counts[a.Outcome]++
 			}
 		}
 	}
+	shown := p.print(struct {
+		ValidateOnly bool               `json:"validate_only,omitzero"`
+		Profiles     []publishedProfile `json:"profiles"`
+	}{c.ValidateOnly, list}, func(w io.Writer) error { return c.show(p, w, list, counts, fine) })
+	refused := counts[refusedOutcome] + int64(len(list)-fine)
 	switch {
 	case err != nil || shown != nil:
 		return errors.Join(err, shown)
 	case len(list) > 0 && fine == 0:
 		return printedError{errors.New("nothing was taken")}
+	case counts[refusedOutcome] == refused && refused > 0:
+		return heldError(show.Plural(refused, "attribute was refused", "attributes were refused"))
 	case refused > 0:
-		return heldError(show.Plural(int64(refused), "attribute was refused", "attributes were refused"))
+		return heldError("something was refused")
 	}
 	return nil
+}
+
+// The outcomes that are counted; those of an older service are another.
+const (
+	takenOutcome    = "taken"
+	refusedOutcome  = "refused"
+	acceptedOutcome = "accepted"
+)
+
+// Codes of what is not sent.
+const (
+	notSigned   = "not_signed"
+	nobodyNamed = "integration_exception" // as the service has it
+	invalidFile = "invalid_file"
+)
+
+// name is what the file is called in an error.
+func (c publishCommand) name() string {
+	if c.File == "-" {
+		return "standard input"
+	}
+	return c.File
+}
+
+// show prints what became of each attribute, and how many there are of each outcome.
+func (c publishCommand) show(p *program, w io.Writer, list []publishedProfile, counts map[string]int64, fine int) error {
+	t := p.table("profile", "attribute", "outcome", "code", "why")
+	for _, one := range list {
+		for _, a := range one.Attributes {
+			outcome := a.Outcome
+			if c.ValidateOnly && (outcome == takenOutcome || outcome == acceptedOutcome) {
+				outcome = "would be " + outcome
+			}
+			t.Row(orDash(strings.TrimSpace(one.Place+" "+one.UserID)), orDash(a.Attribute), outcome, orDash(a.Code), orDash(a.Reason))
+		}
+	}
+	if t.Len() > 0 {
+		if _, err := t.WriteTo(w); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+	}
+	begin, would := show.Plural(int64(len(list)), "profile", "profiles"), ""
+	if c.ValidateOnly {
+		begin, would = "Nothing was written", " would be"
+	}
+	sum := fmt.Sprintf("%s: %s%s taken, %s unchanged, %s refused", begin, show.Plural(counts[takenOutcome], "attribute", "attributes"), would,
+		show.Count(counts["unchanged"]), show.Count(counts[refusedOutcome]))
+	if n := counts[acceptedOutcome]; n > 0 {
+		// An older service does not tell what it wrote from what stood there.
+		sum += fmt.Sprintf(", %s%s accepted", show.Count(n), would)
+	}
+	if n := len(list) - fine; n > 0 {
+		sum += fmt.Sprintf("; nothing of %s", show.Plural(int64(n), "profile", "profiles"))
+	}
+	_, err := fmt.Fprintf(w, "%s.\n", sum)
+	return err
 }
 
 // target is where profiles are sent: over TLS, unless it is this machine.
@@ -178,6 +228,7 @@ type sender struct {
 	to      *url.URL
 	token   string
 	random  io.Reader
+	stderr  io.Writer
 	client  *http.Client
 }
 
@@ -185,17 +236,28 @@ type sender struct {
 // token, will not do for the next one either.
 func (s *sender) publish(ctx context.Context, place string, raw []byte) (publishedProfile, error) {
 	out := publishedProfile{Place: place, Attributes: []publishedRow{}}
-	profile, err := people.ParseProfile(raw)
-	if err != nil {
-		out.Code, out.Description = "invalid_file", err.Error()
-		out.Attributes = append(out.Attributes, publishedRow{Outcome: "refused", Code: out.Code})
+	notTaken := func(code, description string) (publishedProfile, error) {
+		out.Code, out.Description = code, description
+		out.Attributes = append(out.Attributes, publishedRow{Outcome: refusedOutcome, Code: code, Reason: description})
 		return out, nil
 	}
-	sent := &people.Profile{Schema: profile.Schema}
+	profile, err := people.ParseProfile(raw)
+	if err != nil {
+		return notTaken(invalidFile, err.Error())
+	}
+	out.UserID = cmp.Or(profile.Value(people.UserID).Text(), s.command.UserID)
+	sent, signed := &people.Profile{Schema: profile.Schema}, false
 	for _, n := range profile.Attributes {
+		signed = signed || n.Signature.Publisher.Value != ""
 		if n.Path != people.UUID || n.Signature.Publisher.Value != "" {
 			sent.Set(n.Path, n.Attribute)
 		}
+	}
+	switch {
+	case !signed:
+		return notTaken(notSigned, "nothing in it is signed: sign it with cis sign")
+	case out.UserID == "":
+		return notTaken(nobodyNamed, "neither a user_id in the profile nor --user-id says whose it is")
 	}
 	status, body, err := s.post(ctx, sent.AppendJSON(nil))
 	if err != nil {
@@ -214,12 +276,14 @@ func (s *sender) publish(ctx context.Context, place string, raw []byte) (publish
 	}
 	unread := json.Unmarshal(body, &answer)
 	switch {
-	case status == http.StatusUnauthorized || status >= 500 || status == http.StatusTooManyRequests:
-		return out, fmt.Errorf("the service answered %d %s", status, cmp.Or(answer.Code, http.StatusText(status)))
+	case status == http.StatusUnauthorized || status >= 500 || status == http.StatusTooManyRequests || answer.Code == "insufficient_scope":
+		what := cmp.Or(answer.Code, http.StatusText(status))
+		if answer.Description != "" {
+			what += ": " + answer.Description
+		}
+		return out, fmt.Errorf("the service answered %d %s", status, show.Clean(what))
 	case status != http.StatusOK:
-		out.Code, out.Description = cmp.Or(answer.Code, strconv.Itoa(status)), cmp.Or(answer.Description, http.StatusText(status))
-		out.Attributes = append(out.Attributes, publishedRow{Outcome: "refused", Code: out.Code})
-		return out, nil
+		return notTaken(cmp.Or(answer.Code, strconv.Itoa(status)), cmp.Or(answer.Description, http.StatusText(status)))
 	case unread != nil || answer.Condition == "":
 		return out, errors.New("the service answered something that is no answer of a Change API")
 	}
@@ -237,9 +301,9 @@ func (s *sender) publish(ctx context.Context, place string, raw []byte) (publish
 		refused[r.Attribute] = r.Code
 	}
 	for _, n := range sent.Attributes {
-		row := publishedRow{Attribute: string(n.Path), Outcome: "accepted"}
+		row := publishedRow{Attribute: string(n.Path), Outcome: acceptedOutcome}
 		if code, ok := refused[row.Attribute]; ok {
-			row.Outcome, row.Code = "refused", code
+			row.Outcome, row.Code = refusedOutcome, code
 		}
 		if !n.Value.IsNull() {
 			out.Attributes = append(out.Attributes, row)
@@ -255,16 +319,29 @@ func (s *sender) post(ctx context.Context, body []byte) (status int, answer []by
 	if _, err := io.ReadFull(s.random, key[:]); err != nil {
 		return 0, nil, fmt.Errorf("make a key: %w", err)
 	}
+	var until time.Time // that it is tried, once it has not answered
 	for try, pause := 1, publishPause; ; try, pause = try+1, 2*pause {
 		var after string
-		status, after, answer, err = s.once(ctx, body, hex.EncodeToString(key[:]))
+		status, after, answer, err = s.once(ctx, until, body, hex.EncodeToString(key[:]))
 		again := err != nil || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == http.StatusConflict
+		if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+			again = false // it will not be there in a moment either
+		}
 		if ctx.Err() != nil || !again || try == publishTries {
 			return status, answer, err
 		}
 		wait := pause
 		if seconds, bad := strconv.Atoi(after); bad == nil && seconds >= 0 {
 			wait = min(time.Duration(seconds)*time.Second, longestPause)
+		}
+		switch {
+		case err == nil:
+			fmt.Fprintf(s.stderr, "cis: %s answered %d: trying again in %s\n", show.Clean(s.to.Host), status, wait)
+		case until.IsZero():
+			until = time.Now().Add(retryFor)
+			fmt.Fprintf(s.stderr, "cis: %s: trying again for %s\n", show.Clean(err.Error()), retryFor)
+		case time.Now().Add(wait).After(until):
+			return status, answer, err
 		}
 		select {
 		case <-time.After(wait):
@@ -273,7 +350,12 @@ func (s *sender) post(ctx context.Context, body []byte) (status int, answer []by
 	}
 }
 
-func (s *sender) once(ctx context.Context, body []byte, key string) (status int, after string, answer []byte, err error) {
+func (s *sender) once(ctx context.Context, until time.Time, body []byte, key string) (status int, after string, answer []byte, err error) {
+	if !until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.to.String(), bytes.NewReader(body))
 	if err != nil {
 		return 0, "", nil, errors.New("--to: not a URL that can be asked")

@@ -173,12 +173,14 @@ func TestPublish(t *testing.T) {
 	sign("title.json", "hris", uuid+`"staff_information": {"title": {"value": "Analyst"}, "team": {"value": "Engines"}}}`, key...)
 
 	code, out, errs := s.publish("title.json", "--user-id", userID, "--validate-only")
-	if code != exitDone || strings.Contains(s.profile(), "Analyst") {
+	if code != exitDone || strings.Contains(s.profile(), "Analyst") || !strings.Contains(out, "would be taken") ||
+		!strings.Contains(out, "Nothing was written: 2 attributes would be taken, 0 unchanged, 0 refused.") {
 		t.Fatalf("only asked: %d %s%s", code, out, errs)
 	}
 	s.failing.Store(2)
 	code, out, errs = s.publish("title.json", "--user-id", userID)
-	if code != exitDone || !strings.Contains(out, "staff_information.title  taken") || !strings.Contains(out, "1 profile published.") {
+	if code != exitDone || !strings.Contains(out, userID+"  staff_information.title  taken") || !strings.Contains(out, "1 profile: 2 attributes taken, 0 unchanged, 0 refused.") ||
+		!strings.Contains(errs, "answered 503: trying again in 0s") {
 		t.Fatalf("%d %s%s", code, out, errs)
 	}
 	keys := 0
@@ -201,7 +203,7 @@ func TestPublish(t *testing.T) {
 
 	code, out, errs = s.publish("title.json", "--user-id", userID, "--json")
 	var told struct{ Profiles []publishedProfile }
-	if err := json.Unmarshal([]byte(out), &told); err != nil || code != exitDone || len(told.Profiles) != 1 || told.Profiles[0].Condition != "noop" || told.Profiles[0].Attributes[0].Outcome != "unchanged" {
+	if err := json.Unmarshal([]byte(out), &told); err != nil || code != exitDone || len(told.Profiles) != 1 || told.Profiles[0].Condition != "noop" || told.Profiles[0].Attributes[0].Outcome != "unchanged" || told.Profiles[0].UserID != userID {
 		t.Errorf("again: %d %s%s, %v", code, out, errs, err)
 	}
 
@@ -219,17 +221,29 @@ func TestPublish(t *testing.T) {
 	moved := strings.ReplaceAll(string(user), "fun_title", "description")
 	s.write("several.jsonl", string(more)+moved+string(user))
 	code, out, errs = s.publish("several.jsonl", "--user-id", userID)
-	if code != exitHeld || !strings.Contains(out, "pronouns") || !strings.Contains(out, "refused  invalid_signature") || !strings.Contains(out, "3 profiles published") || !strings.Contains(errs, "1 attribute was refused") {
+	if code != exitHeld || !strings.Contains(out, "pronouns") || !strings.Contains(out, "refused  invalid_signature") || !strings.Contains(out, "3 profiles: 2 attributes taken, 0 unchanged, 0 refused; nothing of 1 profile.") || !strings.Contains(errs, "something was refused") {
 		t.Errorf("several: %d %s%s", code, out, errs)
+	}
+	sign("part.json", "hris", uuid+`"staff_information": {"team": {"value": "Bridges"}}}`, key...)
+	part, err := os.ReadFile(filepath.Join(s.dir, "part.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("part.json", strings.Replace(string(part), `{`, `{"pronouns": {"value": "they"}, `, 1))
+	if code, out, errs = s.publish("part.json", "--user-id", userID); code != exitHeld || !strings.Contains(out, "refused  invalid_value  the classification is not") || !strings.Contains(out, "1 attribute taken, 0 unchanged, 1 refused.") || !strings.Contains(errs, "1 attribute was refused") {
+		t.Errorf("a part that is not signed: %d %s%s", code, out, errs)
+	}
+	if code, out, errs = s.publish("unsigned-title.json", "--user-id", userID); code != exitUsage || !strings.Contains(errs, "unsigned-title.json is signed: sign it with cis sign") {
+		t.Errorf("nothing is signed: %d %s%s", code, out, errs)
 	}
 	s.write("moved.json", moved)
 	if code, out, errs = s.publish("moved.json", "--user-id", userID); code != exitFailed || !strings.Contains(out, "invalid_signature") || !strings.Contains(errs, "nothing was taken") {
 		t.Errorf("all refused: %d %s%s", code, out, errs)
 	}
-	if code, out, errs = s.publish("user.json", "--user-id", "ad|Mozilla-LDAP|bob"); code != exitFailed || !strings.Contains(out, "invalid_publisher") {
+	if code, out, errs = s.publish("user.json", "--user-id", "ad|Mozilla-LDAP|bob"); code != exitFailed || !strings.Contains(out, "invalid_signature") {
 		t.Errorf("of nobody: %d %s%s", code, out, errs)
 	}
-	if code, out, errs = s.publish("user.json"); code != exitFailed || !strings.Contains(out, "integration_exception") {
+	if code, out, errs = s.publish("user.json"); code != exitFailed || !strings.Contains(out, "integration_exception") || !strings.Contains(out, "--user-id") {
 		t.Errorf("of nobody said: %d %s%s", code, out, errs)
 	}
 
@@ -240,17 +254,43 @@ func TestPublish(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"a wrong token", exitFailed, []string{"--to", s.url, "--token", "file:" + s.write("other-token", "other")}, "the service answered 401 invalid_header"},
+		{"a wrong token", exitFailed, []string{"--to", s.url, "--token", "file:" + s.write("other-token", "other")}, "the service answered 401 invalid_header: no token that is accepted"},
+		{"no such host", exitFailed, []string{"--to", "https://change.invalid", "--token", "env:TOKEN"}, "cis: ask change.invalid"},
 		{"no token", exitUsage, []string{"--to", s.url, "--token", "env:NOBODY"}, "cis: --token: the variable NOBODY is not set"},
 		{"a token in the open", exitUsage, []string{"--to", "http://change.example.org", "--token", "env:TOKEN"}, "want https"},
 		{"no URL", exitUsage, []string{"--to", "change.example.org", "--token", "env:TOKEN"}, "want a URL"},
 	} {
-		code, out, errs := s.run("", append([]string{"publish", file}, c.args...)...)
+		code, out, errs := s.run("", append([]string{"publish", file, "--user-id", userID}, c.args...)...)
+		if strings.Contains(errs, "trying again") {
+			t.Errorf("%s: tried again: %s", c.name, errs)
+		}
 		if code != c.code || !strings.Contains(errs, c.want) {
 			t.Errorf("%s: %d %s%s", c.name, code, out, errs)
 		}
 		if strings.Contains(out+errs, "t0ken") || strings.Contains(errs, "Countess") {
 			t.Errorf("%s: told too much: %s%s", c.name, out, errs)
 		}
+	}
+}
+
+// TestPublishDown has a service that does not answer at first: that is said at
+// once, and it is asked again.
+func TestPublishDown(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked == 1 {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, `{"condition":"noop","sequence_number":null,"status_code":202,"attributes":[{"attribute":"fun_title","outcome":"refused","code":"outdated","reason":"it is old"}]}`)
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "signed.json")
+	if err := os.WriteFile(file, []byte(`{"fun_title": {"value": "x", "signature": {"publisher": {"alg": "RS256", "typ": "JWS", "name": "hris", "value": "a.b.c"}, "additional": []}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"publish", file, "--user-id", "github|1", "--to", server.URL, "--token", "env:TOKEN"}, nil, &out, &errs, []string{"TOKEN=t0ken"})
+	if code != exitHeld || asked != 2 || !strings.Contains(errs.String(), "trying again for 16s") || strings.Contains(errs.String(), "github") || !strings.Contains(out.String(), "outdated  it is old") {
+		t.Errorf("%d after %d times: %s%s", code, asked, out.String(), errs.String())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	stdsync "sync"
 	"time"
 
@@ -26,6 +27,10 @@ import (
 const (
 	freshKeys = time.Minute
 	staleKeys = time.Hour
+	// While there are none, they are not asked for more often than this.
+	failedKeys = 10 * time.Second
+	// readingKeys is less than a request has.
+	readingKeys = 4 * time.Second
 )
 
 // changeRoutes are the routes of the Change API over a vault that is open. The
@@ -70,8 +75,25 @@ func publishThrough(d *sync.Door) func(context.Context, change.Request) (change.
 		for _, j := range out.Attributes {
 			res.Attributes = append(res.Attributes, change.Attribute(j))
 		}
-		return res, err
+		return res, toldError(err)
 	}
+}
+
+// toldError says what to do about an error of the door, if the caller or whoever
+// runs the service can do something.
+func toldError(err error) error {
+	told := func(code, description string) error {
+		return &api.Error{Status: http.StatusServiceUnavailable, Code: code, Description: description, Cause: err}
+	}
+	switch {
+	case errors.Is(err, sync.ErrBusy):
+		return told(change.Busy, "others wrote the person at the same time, again and again; send it again in a second")
+	case errors.Is(err, sync.ErrNotLoaded):
+		return told("not_loaded", "nothing has been loaded into the vault yet; whoever runs the service does that with cis sync --first-load")
+	case errors.Is(err, sync.ErrCopying):
+		return told("copying", "the vault is a copy that is not finished; whoever runs the service goes on with the same cis vault copy")
+	}
+	return err
 }
 
 // recent is what was read a moment ago, so that not every request reads it.
@@ -81,30 +103,74 @@ type recent[T any] struct {
 
 	mu   stdsync.Mutex
 	last T
-	at   time.Time
-	// tried is when it was read last, in vain or not.
-	tried time.Time
+	at   time.Time // of last; zero if there is none
+	// tried is when it was read last, in vain or not, and failed why it was in vain.
+	tried  time.Time
+	failed error
+	// reading is closed when whoever reads it is done; nil if nobody does.
+	reading chan struct{}
 }
 
 // get reads anew what is a minute old. What cannot be read stands for an hour
-// longer, and is asked for once a minute.
+// longer, and is asked for once a minute; where there is none, the error stands
+// for a moment. One reads for all who ask meanwhile: they get what there is, or
+// wait as long as they like.
 func (r *recent[T]) get(ctx context.Context) (T, error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.now()
-	if !r.at.IsZero() && now.Sub(r.tried) < freshKeys {
+	if v, err, ok := r.known(r.now()); ok {
+		r.mu.Unlock()
+		return v, err
+	}
+	done := r.reading
+	if done == nil {
+		done = make(chan struct{})
+		r.reading = done
+		go r.make(ctx)
+	} else if !r.at.IsZero() && r.now().Sub(r.at) < staleKeys {
+		defer r.mu.Unlock()
 		return r.last, nil
 	}
-	// One request asks for all that wait: its end must not be theirs.
-	read, err := r.read(context.WithoutCancel(ctx))
-	switch {
+	r.mu.Unlock()
+	var none T
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at.IsZero() {
+		return none, r.failed
+	}
+	return r.last, nil
+}
+
+// known is what need not be read: something fresh, or an error that is.
+func (r *recent[T]) known(now time.Time) (v T, err error, ok bool) {
+	switch age := now.Sub(r.tried); {
+	case !r.at.IsZero():
+		return r.last, nil, age < freshKeys
+	case r.failed != nil:
+		return v, r.failed, age < failedKeys
+	}
+	return v, nil, false
+}
+
+// make reads it, for all who wait: the end of the request that began it must not
+// be theirs.
+func (r *recent[T]) make(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readingKeys)
+	defer cancel()
+	now := r.now()
+	read, err := r.read(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.tried, r.failed = now, err; {
 	case err == nil:
 		r.last, r.at = read, now
 	case r.at.IsZero() || now.Sub(r.at) >= staleKeys:
 		r.at = time.Time{}
-		var none T
-		return none, err
 	}
-	r.tried = now
-	return r.last, nil
+	close(r.reading)
+	r.reading = nil
 }

@@ -74,8 +74,9 @@ type Door struct {
 	e    *env
 	seed maphash.Seed
 	// Writers of one person queue up here and need not try again and again. The
-	// vault alone decides between processes.
-	turns [64]stdsync.Mutex
+	// vault alone decides between processes. A turn is a channel with room for
+	// one, so that whoever gives up does not wait on.
+	turns [64]chan struct{}
 
 	mu         stdsync.Mutex
 	base       string // the snapshot from which connection is known
@@ -119,8 +120,12 @@ func OpenDoor(ctx context.Context, o DoorOptions) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Door{o: o, seed: maphash.MakeSeed(), e: &env{Job: Job{Protected: o.Protected, Sources: o.Sources},
-		store: o.Store, blobs: o.Blobs, work: o.Blobs, cat: o.Catalogue, salt: o.Salt, hash: snapshot.NewHasher(key)}}, nil
+	d := &Door{o: o, seed: maphash.MakeSeed(), e: &env{Job: Job{Protected: o.Protected, Sources: o.Sources},
+		store: o.Store, blobs: o.Blobs, work: o.Blobs, cat: o.Catalogue, salt: o.Salt, hash: snapshot.NewHasher(key)}}
+	for i := range d.turns {
+		d.turns[i] = make(chan struct{}, 1)
+	}
+	return d, nil
 }
 
 // A Publication is a profile, whole or partial, of one person.
@@ -151,8 +156,9 @@ const (
 	InvalidValue     = "invalid_value"     // it cannot stand there, whoever says it
 	IdentitySet      = "uuid_or_primary_username_set"
 	UsernameTaken    = "username_taken"
-	// Outdated is a value older than the one that the same key signed and that
-	// stands: a good signature does not let anybody bring back what was replaced.
+	// Outdated is a value older than what the same publisher said last, or than the
+	// erasure of the person: a good signature does not let anybody bring back what
+	// was replaced or taken out.
 	Outdated = "outdated"
 )
 
@@ -203,9 +209,13 @@ func (d *Door) Publish(ctx context.Context, in Publication) (Published, error) {
 	if err != nil {
 		return Published{}, err
 	}
-	turn := &d.turns[maphash.String(d.seed, in.UserID)%uint64(len(d.turns))]
-	turn.Lock()
-	defer turn.Unlock()
+	turn := d.turns[maphash.String(d.seed, in.UserID)%uint64(len(d.turns))]
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return Published{}, ctx.Err()
+	}
 	for try := 1; ; try++ {
 		e := *d.e
 		e.Clock = d.o.Now().UTC().Truncate(time.Millisecond)
@@ -232,6 +242,7 @@ type publication struct {
 	id     people.ID
 	former bool // found by a user_id that the person had formerly
 	s      sinks.Stored
+	erased string      // when the person was, in people.TimeFormat, "" if never
 	in     merge.Input // with what is stored
 	// records are the records whose observations the claims of each publisher go
 	// into, "" if nothing is kept of them.
@@ -333,7 +344,7 @@ func (p *publication) find(ctx context.Context) error {
 	p.in = merge.Input{ID: p.id, Catalogue: e.cat, Now: e.Clock}
 	if p.s.Profile == nil {
 		p.in.Username = username
-		return nil
+		return p.readErasure(ctx)
 	}
 	p.out.Person, p.out.Revision = p.id, p.s.Revision
 	if err := e.stored(&p.in, p.s); err != nil {
@@ -343,26 +354,51 @@ func (p *publication) find(ctx context.Context) error {
 	return nil
 }
 
+// readErasure finds out when somebody who is not there any more was erased.
+func (p *publication) readErasure(ctx context.Context) error {
+	if p.s.Revision == 0 {
+		return nil
+	}
+	before := p.id // the id just before, as a listing begins after it
+	for i := len(before) - 1; i >= 0; i-- {
+		before[i]--
+		if before[i] != 0xff {
+			break
+		}
+	}
+	stones, err := p.e.store.Tombstones(ctx, before, 1)
+	if err != nil {
+		return fmt.Errorf("sync: read a tombstone: %w", err)
+	}
+	// If it has gone meanwhile, nothing that was signed before now makes anybody.
+	at := p.e.Clock
+	if len(stones) == 1 && stones[0].ID == p.id {
+		at = stones[0].ErasedAt
+	}
+	p.erased = at.UTC().Format(people.TimeFormat)
+	return nil
+}
+
 const noAnchor = "nobody has that user_id, and only LDAP and the access provider make people, by a user_id that they sign"
 
-// judgeAll judges each attribute for itself.
+// judgeAll judges each attribute for itself. Until its signature holds, no
+// answer about an attribute depends on what is stored: whoever may call but has
+// no key would learn values by guessing them.
 func (p *publication) judgeAll(ctx context.Context) error {
 	policy := p.door.o.Policy
 	policy.RequireBinding = policy.RequireBinding || p.former && !p.creates()
 	login, _ := p.Profile.Find(people.UserID)
 	nobody := p.creates() && (login.Value.IsNull() || !correlate.Anchor(people.Publisher(login.Signature.Publisher.Name)))
 	for _, n := range p.Profile.Attributes {
-		switch {
-		case n.Value.IsNull():
-			continue
-		case p.unchanged(n):
-			p.judge(n.Path, Unchanged, "", "")
-			continue
-		case nobody && n.Path != people.UUID && n.Path != people.PrimaryUsername:
-			p.judge(n.Path, Refused, InvalidPublisher, noAnchor)
+		if n.Value.IsNull() {
 			continue
 		}
-		if code, reason := p.fault(n, policy); code != "" {
+		wrong := sign.Verify(p.keys, p.id, n.Path, n.Attribute, policy)
+		if p.saysNothing(n) || p.copied(n) || wrong == nil && p.unchanged(n) {
+			p.judge(n.Path, Unchanged, "", "")
+			continue
+		}
+		if code, reason := p.fault(n, wrong, nobody); code != "" {
 			p.judge(n.Path, Refused, code, reason)
 			continue
 		}
@@ -385,13 +421,27 @@ func (p *publication) judgeAll(ctx context.Context) error {
 	return nil
 }
 
-// unchanged reports whether an attribute says nothing new. The date of the last
-// write follows from the write and is nobody's to say; the user_id says whom the
-// profile is of, and where it is a former one, it does not bring that back.
-func (p *publication) unchanged(n people.Named) bool {
-	if n.Path == people.LastModified {
-		return true
+// saysNothing reports whether an attribute is no claim, whatever is stored. The
+// date of the last write follows from the write and is nobody's to say. A user_id
+// that nobody signed says whom the profile is of.
+func (p *publication) saysNothing(n people.Named) bool {
+	return n.Path == people.LastModified || n.Path == people.UserID && n.Signature.Publisher.Value == "" && n.Value.Text() == p.UserID
+}
+
+// copied reports whether an attribute is the stored one with its signature.
+// Whoever has that signature, has read the attribute.
+func (p *publication) copied(n people.Named) bool {
+	if p.creates() || n.Signature.Publisher.Value == "" {
+		return false
 	}
+	stored, ok := p.in.Stored.Find(n.Path)
+	return ok && stored.Signature.Publisher.Value == n.Signature.Publisher.Value && stored.SameContent(n.Attribute)
+}
+
+// unchanged reports whether an attribute whose signature holds says nothing new.
+// The user_id says whom the profile is of, and where it is a former one, it does
+// not bring that back.
+func (p *publication) unchanged(n people.Named) bool {
 	if p.creates() {
 		return false
 	}
@@ -406,8 +456,9 @@ func (p *publication) unchanged(n people.Named) bool {
 }
 
 // fault says why an attribute that says something new is refused, "" if it is
-// not.
-func (p *publication) fault(n people.Named, policy sign.Policy) (code, reason string) {
+// not. Wrong is what is wrong with its signature, and nobody says that there is
+// no person and that the publication cannot make one.
+func (p *publication) fault(n people.Named, wrong error, nobody bool) (code, reason string) {
 	cat, publisher := p.e.cat, people.Publisher(n.Signature.Publisher.Name)
 	if err := cat.Fits(n.Path, n.Attribute); err != nil {
 		return InvalidValue, reasonOf(err)
@@ -415,6 +466,13 @@ func (p *publication) fault(n people.Named, policy sign.Policy) (code, reason st
 	if attr, _ := cat.Find(n.Path); n.Metadata.Classification != attr.Classification {
 		// Never only reported: it says who may see the value.
 		return InvalidValue, "the classification is not " + attr.Classification
+	}
+	// What follows may depend on what is stored.
+	if wrong != nil {
+		return InvalidSignature, strings.TrimPrefix(wrong.Error(), "sign: ")
+	}
+	if nobody && n.Path != people.UUID && n.Path != people.PrimaryUsername {
+		return InvalidPublisher, noAnchor
 	}
 	faults := cat.Check(&people.Profile{Attributes: []people.Named{n}})
 	for _, f := range p.Unfit {
@@ -449,9 +507,6 @@ func (p *publication) fault(n people.Named, policy sign.Policy) (code, reason st
 		}
 		p.out.Reported = append(p.out.Reported, f)
 	}
-	if err := sign.Verify(p.keys, p.id, n.Path, n.Attribute, policy); err != nil {
-		return InvalidSignature, strings.TrimPrefix(err.Error(), "sign: ")
-	}
 	if n.Path == people.PrimaryUsername {
 		if name, err := normalize.Username(n.Value.Text()); err != nil || name != n.Value.Text() || strings.HasPrefix(name, "r--") {
 			return InvalidValue, "a username has 2 to 64 of a-z, 0-9, _ and -, and does not begin like one that is made here"
@@ -460,8 +515,8 @@ func (p *publication) fault(n people.Named, policy sign.Policy) (code, reason st
 	if n.Path == people.UserID && n.Value.Text() != p.UserID {
 		return InvalidValue, "the user_id is another one than that of the person"
 	}
-	if outdated(stored, n.Attribute) {
-		return Outdated, "the same key has signed what stands there later"
+	if reason := p.outdated(n, stored); reason != "" {
+		return Outdated, reason
 	}
 	return "", ""
 }
@@ -474,15 +529,60 @@ func reasonOf(err error) string {
 	return "it does not fit the catalogue"
 }
 
-// outdated reports whether what stands was signed by the same key as what is to
-// replace it, and later. Dates of different keys say nothing of each other.
-func outdated(stored, a people.Attribute) bool {
-	if stored.Signature.Publisher.Value == "" || stored.Signature.Publisher.Name != a.Signature.Publisher.Name || sign.KeyID(stored) != sign.KeyID(a) {
-		return false
+// outdated says why an attribute is older than what is known already, "" if it
+// is not. It is compared with what its publisher said last, by whichever key,
+// even if something else stands by now: that somebody else changed the display
+// must not bring back what the publisher itself has replaced.
+func (p *publication) outdated(n people.Named, stored people.Attribute) string {
+	is, err := normalize.Timestamp(n.Metadata.LastModified)
+	if p.creates() {
+		if p.erased != "" && (err != nil || is <= p.erased) { // both in people.TimeFormat
+			return "it is not signed after the person was erased"
+		}
+		return ""
 	}
-	was, err := normalize.Timestamp(stored.Metadata.LastModified)
-	is, errIs := normalize.Timestamp(a.Metadata.LastModified)
-	return err == nil && errIs == nil && is < was // both in people.TimeFormat
+	newest, known, exact := "", false, false
+	later := func(date string) {
+		// Old data has dates that cannot be read, which say nothing.
+		if at, err := normalize.Timestamp(date); err == nil && at > newest {
+			newest = at
+		}
+	}
+	publisher := people.Publisher(n.Signature.Publisher.Name)
+	if stored.Signature.Publisher.Value != "" && stored.Signature.Publisher.Name == n.Signature.Publisher.Name {
+		known = true
+		later(stored.Metadata.LastModified)
+	}
+	if o := p.in.Evidence.Find(publisher); o != nil {
+		if c, ok := o.Claim(n.Path); ok {
+			known = true
+			if c.Signed != nil {
+				exact = true
+				later(c.Signed.Metadata.LastModified)
+			} else if !c.Since.IsZero() {
+				later(c.Since.UTC().Format(people.TimeFormat))
+			}
+		}
+	}
+	for _, c := range p.in.Evidence.Cleared {
+		// The mark has the time of the write, by our clock. Where the publisher's own
+		// signed word about it is kept, that has its date, by the publisher's clock.
+		if c.Path == n.Path && !(c.Publisher == publisher && exact) {
+			later(c.At.UTC().Format(people.TimeFormat))
+		}
+	}
+	if !known {
+		later(stored.Metadata.LastModified)
+	}
+	switch {
+	case newest == "":
+		return ""
+	case err != nil:
+		return "it has no date that can be read, and something that has one is known"
+	case is < newest: // both in people.TimeFormat
+		return "something that was said later is known"
+	}
+	return ""
 }
 
 // mayEnd says why a publisher has no say in whether the person is here: only
@@ -505,7 +605,9 @@ func (p *publication) mayEnd(publisher people.Publisher, here bool) string {
 
 // mayCreate refuses everything unless an anchor makes the person.
 func (p *publication) mayCreate(ctx context.Context) error {
-	if slices.ContainsFunc(p.out.Attributes, func(j Judgement) bool { return j.Code == IdentitySet }) {
+	if slices.ContainsFunc(p.Profile.Attributes, func(n people.Named) bool {
+		return !n.Value.IsNull() && (n.Path == people.UUID || n.Path == people.PrimaryUsername)
+	}) {
 		p.refuseAll(IdentitySet, "a new profile that brings a uuid or a username is refused whole")
 		return nil
 	}

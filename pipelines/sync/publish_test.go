@@ -1,7 +1,9 @@
 package sync_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"example.org/cis/pipelines/sync"
 	"example.org/cis/pipelines/sync/synctest"
 	"example.org/cis/sinks"
+	"example.org/cis/sinks/keydir"
 	"example.org/cis/transforms/catalogue"
 	"example.org/cis/transforms/people"
 	"example.org/cis/transforms/sign"
@@ -103,6 +106,11 @@ func shown(display string) func(*people.Attribute) {
 	return func(a *people.Attribute) { a.Metadata.Display = display }
 }
 
+func displayOf(p synctest.Person, path people.Path) string {
+	a, _ := p.Profile.Find(path)
+	return a.Metadata.Display
+}
+
 func unverified(a *people.Attribute) { a.Metadata.Verified = false }
 
 func TestPublishJudges(t *testing.T) {
@@ -126,7 +134,10 @@ func TestPublishJudges(t *testing.T) {
 	}{
 		{"nothing", nil, ""},
 		{"null says nothing", []people.Named{{Path: "fun_title", Attribute: w.Catalogue.Null("fun_title")}}, ""},
-		{"what is there is no change, whoever signed it", []people.Named{stored("first_name", func(a *people.Attribute) { a.Signature = people.Signature{} })}, "first_name unchanged"},
+		{"what is there is no change, with the signature that it has", []people.Named{stored("first_name"), stored("active"), stored("uuid")}, "active unchanged; first_name unchanged; uuid unchanged"},
+		{"or another's", []people.Named{says(people.HRIS, "last_name", was.Profile.Value("last_name"), shown(displayOf(was, "last_name")))}, "last_name unchanged"},
+		{"but not without any", []people.Named{stored("first_name", func(a *people.Attribute) { a.Signature = people.Signature{} })}, "first_name refused invalid_signature"},
+		{"a user_id that is not signed says whose it is", []people.Named{stored("user_id", func(a *people.Attribute) { a.Signature = people.Signature{} })}, "user_id unchanged"},
 		{"dates and classification alone are no change", []people.Named{stored("first_name", func(a *people.Attribute) {
 			a.Metadata.LastModified, a.Metadata.Classification = "2019-01-01T:10:00:00.000Z", "MOZILLA CONFIDENTIAL"
 		})}, "first_name unchanged"},
@@ -164,7 +175,7 @@ func TestPublishJudges(t *testing.T) {
 			n := says(people.Directory, "description", text(""))
 			n.Signature.Publisher.Name = ""
 			return n
-		}()}, "description refused invalid_publisher"},
+		}()}, "description refused invalid_signature"},
 		{"cis decides by itself", []people.Named{says(people.CIS, "created", people.StringValue("2020-01-01T00:00:00.000Z"))}, "created refused invalid_publisher"},
 		{"the uuid is nobody's", []people.Named{says(people.LDAP, people.UUID, text(""))}, "uuid refused invalid_publisher"},
 		{"a username", []people.Named{says(people.Directory, people.PrimaryUsername, people.StringValue("countess"), shown("public"))}, "primary_username taken"},
@@ -642,17 +653,182 @@ func TestPublishTooLarge(t *testing.T) {
 }
 
 // TestPublishErased makes somebody anew who was erased: their revisions go on.
+// What was signed before, it takes more than to have kept it.
 func TestPublishErased(t *testing.T) {
 	const userID = "github|4711"
 	w := newPublished(t)
-	login := people.Named{Path: people.UserID, Attribute: w.Signed(t, people.AccessProvider, people.ID{}, people.UserID, people.StringValue(userID))}
-	first := w.publish(sync.Publication{UserID: userID, Profile: partial(login)})
-	if _, err := w.Store(t).Erase(context.Background(), sinks.Fence{}, first.Person, userID); err != nil {
+	login := func() people.Named {
+		return people.Named{Path: people.UserID, Attribute: w.Signed(t, people.AccessProvider, people.ID{}, people.UserID, people.StringValue(userID))}
+	}
+	old := login()
+	first := w.publish(sync.Publication{UserID: userID, Profile: partial(old)})
+	name := w.says(people.AccessProvider, userID, "first_name", text("old"))
+	w.publish(sync.Publication{UserID: userID, Profile: partial(name)})
+	kept := w.of(userID).Profile
+	w.At(w.Now().Add(time.Minute))
+	stone, err := w.Store(t).Erase(context.Background(), sinks.Fence{}, first.Person, userID)
+	if err != nil {
 		t.Fatal(err)
 	}
-	again := w.publish(sync.Publication{UserID: userID, Profile: partial(login)})
+	for _, in := range []*people.Profile{partial(old), partial(old, name)} {
+		out := w.publish(sync.Publication{UserID: userID, Profile: in})
+		if out.Written || out.Created || slices.ContainsFunc(out.Attributes, func(j sync.Judgement) bool { return j.State != sync.Refused }) {
+			t.Errorf("what was kept of somebody erased: %s", told(out))
+		}
+	}
+	if out := w.publish(sync.Publication{UserID: userID, Profile: kept}); out.Created {
+		t.Errorf("the whole profile: %s", told(out))
+	}
+	w.At(stone.ErasedAt.Add(time.Second))
+	again := w.publish(sync.Publication{UserID: userID, Profile: partial(login(), name)})
+	if got, want := told(again), "first_name refused outdated; user_id taken"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 	if !again.Created || again.Person != first.Person || again.Revision <= first.Revision {
 		t.Errorf("first %+v, again %+v", first, again)
+	}
+}
+
+// TestPublishReplayed brings back what its publisher has replaced, after
+// somebody else or another key has signed what stands there.
+func TestPublishReplayed(t *testing.T) {
+	for _, c := range []struct {
+		name, who string
+		by        people.Publisher
+		path      people.Path
+		then      func(*published) []people.Named
+	}{
+		{"after another's display", ada, people.HRIS, "staff_information.title", func(w *published) []people.Named {
+			return []people.Named{w.says(people.Directory, ada, "staff_information.title", w.of(ada).Profile.Value("staff_information.title"), shown("staff"))}
+		}},
+		{"after a display, where nothing of the publisher is kept", bob, people.HRIS, "staff_information.title", func(w *published) []people.Named {
+			return []people.Named{w.says(people.Directory, bob, "staff_information.title", w.of(bob).Profile.Value("staff_information.title"), shown("staff"))}
+		}},
+		{"after it was emptied", ada, people.Directory, "description", func(w *published) []people.Named {
+			return []people.Named{w.says(people.Directory, ada, "description", people.StringValue(""))}
+		}},
+		{"in a map that cis signs", ada, people.Directory, "usernames", func(*published) []people.Named { return nil }},
+		{"by another kid", ada, people.Directory, "description", func(w *published) []people.Named {
+			n := w.says(people.Directory, ada, "description", text("third"))
+			n.Attribute = w.byHand(people.Directory, n.Attribute, "another")
+			return []people.Named{n}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newPublished(t)
+			value := func(s string) people.Value {
+				if attr, _ := w.Catalogue.Find(c.path); attr.Kind == people.Map {
+					return people.MapValue(people.Entry{Key: "IRC", Value: bird + s})
+				}
+				return text(s)
+			}
+			say := func(n people.Named) string {
+				return told(w.publish(sync.Publication{UserID: c.who, Profile: partial(n)}))
+			}
+			first := w.says(c.by, c.who, c.path, value("first"))
+			if got := say(first); got != string(c.path)+" taken" {
+				t.Fatal(got)
+			}
+			w.At(w.Now().Add(time.Minute))
+			if got := say(w.says(c.by, c.who, c.path, value("second"))); got != string(c.path)+" taken" {
+				t.Fatal(got)
+			}
+			w.At(w.Now().Add(time.Minute))
+			for _, n := range c.then(w) {
+				if got := say(n); got != string(c.path)+" taken" {
+					t.Fatal(got)
+				}
+			}
+			w.At(w.Now().Add(time.Minute))
+			before := dump(t, w.World)
+			if got, want := say(first), string(c.path)+" refused outdated"; got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			undated := w.says(c.by, c.who, c.path, value("undated"))
+			undated.Metadata.LastModified = "yesterday"
+			undated.Attribute = w.byHand(c.by, undated.Attribute, "")
+			if got, want := say(undated), string(c.path)+" refused outdated"; got != want {
+				t.Errorf("without a date: got %s, want %s", got, want)
+			}
+			same(t, "what was refused", before, dump(t, w.World))
+			if got, want := say(w.says(c.by, c.who, c.path, value("fourth"))), string(c.path)+" taken"; got != want {
+				t.Errorf("something newer: got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// byHand signs what a signer here would not, or under another kid.
+func (w *published) byHand(by people.Publisher, a people.Attribute, kid string) people.Attribute {
+	w.t.Helper()
+	signers, err := keydir.Signers(w.Job.Keys)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := signers[by]
+	header := fmt.Sprintf(`{"alg":%q,"typ":"JWT","kid":%q}`, s.Algorithm(), cmp.Or(kid, s.KeyID()))
+	input := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(a.AppendJSON(nil, false))
+	signature, err := s.Sign(context.Background(), []byte(input))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	a.Signature.Publisher.Value = input + "." + base64.RawURLEncoding.EncodeToString(signature)
+	return a
+}
+
+// TestPublishTellsNothing guesses, without a key: what is answered is the same
+// whether the guess is right or wrong, and whether there is anybody.
+func TestPublishTellsNothing(t *testing.T) {
+	w := newPublished(t)
+	was := w.of(ada)
+	wrong := w.says(people.Directory, ada, "fun_title", text("")).Signature
+	for _, only := range []bool{true, false} {
+		for _, n := range was.Profile.Attributes {
+			if n.Value.IsNull() || n.Path == people.UserID || n.Path == people.LastModified {
+				continue
+			}
+			for name, signature := range map[string]people.Signature{"none": {}, "another": wrong} {
+				right := n
+				right.Signature = signature
+				guess := right
+				switch {
+				case n.Value.Kind() == people.Map:
+					guess.Value = people.MapValue(people.Entry{Key: "x"})
+				case n.Value.Kind() == people.Bool:
+					guess.Value = people.BoolValue(!n.Value.True())
+				default:
+					guess.Value = people.StringValue("x")
+				}
+				var answers []string
+				for _, x := range []struct {
+					who string
+					n   people.Named
+				}{{ada, right}, {ada, guess}, {bob, right}, {"ad|Mozilla-LDAP|nobody", right}} {
+					answers = append(answers, told(w.publish(sync.Publication{UserID: x.who, Profile: partial(x.n), ValidateOnly: only})))
+				}
+				if want := string(n.Path) + " refused invalid_signature"; slices.ContainsFunc(answers, func(a string) bool { return a != want }) {
+					t.Errorf("%s with %s signature: %q", n.Path, name, answers)
+				}
+			}
+		}
+	}
+}
+
+// TestPublishWaits has somebody give up who waits for their turn.
+func TestPublishWaits(t *testing.T) {
+	w := newPublished(t)
+	between := &meanwhileStore{Store: w.Store(t)}
+	door := w.Door(t, func(o *sync.DoorOptions) { o.Store = between })
+	title, other := w.says(people.Directory, ada, "fun_title", text("")), w.says(people.Directory, ada, "description", text(""))
+	between.before = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		if _, err := door.Publish(ctx, sync.Publication{UserID: ada, Profile: partial(other)}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if out, err := door.Publish(context.Background(), sync.Publication{UserID: ada, Profile: partial(title)}); err != nil || told(out) != "fun_title taken" {
+		t.Errorf("got %+v, %v", out, err)
 	}
 }
 
