@@ -68,7 +68,7 @@ func (g *groupIndex) fresh(ctx context.Context) (*groupCounts, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeCounts)
 		go func() { // it ends by itself
 			defer cancel()
-			made, err := g.count(ctx)
+			made, err := g.tried(ctx)
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			if err == nil {
@@ -90,6 +90,16 @@ func (g *groupIndex) fresh(ctx context.Context) (*groupCounts, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.counts, g.failed
+}
+
+// tried is count, of which a panic ends no process.
+func (g *groupIndex) tried(ctx context.Context) (c *groupCounts, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("person: counting the members of groups panicked")
+		}
+	}()
+	return g.count(ctx)
 }
 
 // count reads everybody.
