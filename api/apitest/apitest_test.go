@@ -14,6 +14,7 @@ import (
 	"example.org/cis/api/apitest"
 	"example.org/cis/api/change"
 	"example.org/cis/api/console"
+	"example.org/cis/api/hooks"
 	"example.org/cis/api/person"
 	"example.org/cis/api/wellknown"
 	"example.org/cis/transforms/catalogue"
@@ -48,7 +49,7 @@ func TestCovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes = slices.Concat(routes, changes, discovery)
+	routes = slices.Concat(routes, changes, discovery, hooks.New(hooks.Options{}))
 	apitest.Covers(t, routes)
 	for name, faulty := range map[string][]api.Route{
 		"GET /secret is not described":                               append(slices.Clone(routes), api.Route{Method: "GET", Path: "/secret"}),

@@ -27,6 +27,7 @@ import (
 	"example.org/cis/api/auth"
 	"example.org/cis/api/auth/issuer"
 	"example.org/cis/api/console"
+	"example.org/cis/api/hooks"
 	"example.org/cis/api/person"
 	"example.org/cis/cmd/cis/internal/config"
 	"example.org/cis/cmd/cis/internal/traces"
@@ -40,12 +41,12 @@ import (
 
 type serveCommand struct {
 	Listen string `placeholder:"ADDRESS" help:"Listen on this address (default: api.listen of the configuration, 127.0.0.1:8080)."`
-	Only   string `default:"all" enum:"all,person,change" help:"Serve one face only: person or change."`
+	Only   string `default:"all" enum:"all,person,change,hooks" help:"Serve one face only: person, change or hooks."`
 	Dev    bool   `help:"Bring an issuer of tokens along, on loopback, at the port after --listen: see cis token."`
 }
 
 func (serveCommand) Help() string {
-	return `Serves the person service: the Person API, the Change API, the documents by which callers find both, and a page at / to look people up.
+	return `Serves the person service: the Person API, the Change API, the hook by which other systems tell that somebody changed, the documents by which callers find both, and a page at / to look people up.
 
 Every request needs a bearer token of an issuer that the configuration names, made for its audience (api.issuers, api.audience). With --dev a small issuer is part of it, for this machine only: "cis token" asks it.
 
@@ -154,7 +155,7 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 			text += ", for callers at " + cfg.API.URL
 		}
 		text += ".\n"
-		if c.Only != "change" {
+		if c.Only == "all" || c.Only == "person" {
 			text += "To look somebody up, open it in a browser.\n"
 		}
 		if c.Dev {
@@ -308,7 +309,7 @@ func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) 
 		return nil, err
 	}
 	routes = append(routes, discovery...)
-	if only != "change" {
+	if only == "all" || only == "person" {
 		person, err := s.person()
 		if err != nil {
 			return nil, err
@@ -321,7 +322,14 @@ func (s *serving) routes(ctx context.Context, only string) ([]api.Route, error) 
 		routes = append(routes, person...)
 		routes = append(routes, console.New()...)
 	}
-	if only != "person" {
+	if only == "all" || only == "hooks" {
+		hooks, err := s.hooks()
+		if err != nil {
+			return nil, err
+		}
+		routes = append(routes, hooks...)
+	}
+	if only == "all" || only == "change" {
 		change, err := s.p.changeRoutes(ctx, s.cfg, s.cat, s.o.store, s.secret, s.log)
 		if err != nil {
 			return nil, err
@@ -490,6 +498,7 @@ func scopes() []scope {
 		{"display:authenticated", "Attributes that are shown to whoever is logged in"},
 		{"display:public", "Attributes that are shown to everybody, which every caller sees"},
 		{"display:none", "Attributes for which nobody chose a display"},
+		{hooks.Scope, "Tell that somebody changed elsewhere, so that they are read anew"},
 		{person.Search, "Search people by groups and staff facts, and read groups"},
 		{person.Explain, "Read why a profile is what it is"},
 		{person.History, "Read what a profile was"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -129,7 +130,7 @@ func TestServeRefuses(t *testing.T) {
 		{"no address", "", []string{"--dev", "--listen", "nowhere"}, "want an address and a port"},
 		{"no port", "", []string{"--dev", "--listen", "127.0.0.1:99999"}, "cannot be listened on"},
 		{"a port that is taken", "", []string{"--dev", "--listen", l.Addr().String()}, "is taken by another program"},
-		{"no such face", "", []string{"--dev", "--only", "hooks"}, "must be one of"},
+		{"no such face", "", []string{"--dev", "--only", "pages"}, "must be one of"},
 		{"a vault that is not there", "", []string{"--dev", "--vault", "sqlite:" + filepath.Join(dir, "nope.db")}, "there is no vault"},
 		{"a vault that is not there, to be read", broken, []string{"--dev", "--only", "person", "--vault", "sqlite:" + filepath.Join(dir, "nope.db")}, "there is no vault"},
 		{"public keys that are none", broken, []string{"--dev", "--only", "person"}, "api.public_keys_file"},
@@ -160,6 +161,88 @@ func tryEnv(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	var out, problems bytes.Buffer
 	code = run(t.Context(), args, strings.NewReader(""), &out, &problems, os.Environ())
 	return code, out.String(), problems.String()
+}
+
+// The everyday story: somebody joins a group in the people directory, which tells
+// us; before it has its answer the profile is signed anew, and whoever asks next
+// reads it.
+func TestServeHook(t *testing.T) {
+	dir := rsaCompany(t, "60")
+	url := served(t, dir, "--dev")
+	token := tokenOf(t, dir, "hook read:fullprofile display:all search:all read:history")
+	tell := func(id string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "POST", url+"/v2/hook", strings.NewReader(fmt.Sprintf(`{"operation":"update","id":%q,"time":%d}`, id, time.Now().Unix())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	// Somebody in the directory: the first line of it that names a group.
+	path := filepath.Join(dir, "directory.jsonl")
+	lines, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id string
+	rows := strings.Split(strings.TrimSpace(string(lines)), "\n")
+	for i, row := range rows {
+		var p map[string]any
+		if json.Unmarshal([]byte(row), &p) != nil {
+			continue
+		}
+		access, _ := p["access_information"].(map[string]any)
+		groups, _ := access["mozilliansorg"].(map[string]any)
+		values, _ := groups["values"].(map[string]any)
+		user, _ := p["user_id"].(map[string]any)
+		if name, _ := user["value"].(string); len(values) > 0 && strings.HasPrefix(name, "ad|") {
+			id = name
+			values["the-newcomers"] = ""
+			b, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows[i] = string(b)
+			break
+		}
+	}
+	if id == "" {
+		t.Fatal("nobody in the directory is in a group")
+	}
+	if err := os.WriteFile(path, []byte(strings.Join(rows, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	members := func() string {
+		_, body := get(t, url+"/v2/users/id/all/by_attribute_contains?access_information.mozilliansorg=the-newcomers", token)
+		return body
+	}
+	if strings.Contains(members(), id) {
+		t.Fatal("they are in the group already")
+	}
+	if status, body := tell(id); status != 200 || !strings.Contains(body, "update") {
+		t.Fatal(status, body)
+	}
+	if got := members(); !strings.Contains(got, id) {
+		t.Error("they are not in the group: ", got)
+	}
+	if status, body := tell(id); status != 200 || !strings.Contains(body, "noop") {
+		t.Error("told once more it is answered with", status, body)
+	}
+	if status, body := tell("ad|Mozilla-LDAP|nobody"); status != 404 {
+		t.Error("of nobody it is answered with", status, body)
+	}
+	http.DefaultClient.CloseIdleConnections()
 }
 
 // An empty vault answers that nobody was loaded, never that nobody is there.
