@@ -6,17 +6,6 @@ import (
 	"example.org/cis/transforms/people"
 )
 
-// Append appends a profile as JSON, with each of the containers even if nothing
-// stands in it. Apart from empty containers it is what [people.Profile.AppendJSON]
-// writes.
-func Append(b []byte, p *people.Profile, containers []string) []byte {
-	paths := make([]people.Path, len(p.Attributes))
-	for i, n := range p.Attributes {
-		paths[i] = n.Path
-	}
-	return appendAll(b, p.Schema, paths, containers, func(b []byte, i int) []byte { return p.Attributes[i].Attribute.AppendJSON(b, true) })
-}
-
 // appendAll appends an object with the schema and attributes at paths, which are
 // sorted, each written by put.
 func appendAll(b []byte, schema string, paths []people.Path, containers []string, put func(b []byte, i int) []byte) []byte {

@@ -44,8 +44,10 @@ func TestVectors(t *testing.T) {
 			g = g.Narrowed(*c.FilterDisplay)
 		}
 		var kept []string
-		for _, n := range g.Profile(p).Attributes {
-			kept = append(kept, string(n.Path))
+		for _, n := range p.Attributes {
+			if _, seen := g.Attribute(p, n.Path); seen {
+				kept = append(kept, string(n.Path))
+			}
 		}
 		slices.Sort(kept)
 		slices.Sort(c.Kept)

@@ -111,25 +111,6 @@ func (g Grant) Sees(class, display string) bool {
 		(!g.narrowed || display != "" && d != 0 && d <= g.upTo)
 }
 
-// Profile returns what of a profile is seen: a profile that shares the
-// attributes, or p itself if that is everything.
-func (g Grant) Profile(p *people.Profile) *people.Profile {
-	if i := slices.IndexFunc(p.Attributes, func(n people.Named) bool { return !g.seen(n) }); i >= 0 {
-		seen := &people.Profile{Schema: p.Schema, Attributes: append(make([]people.Named, 0, len(p.Attributes)), p.Attributes[:i]...)}
-		for _, n := range p.Attributes[i:] {
-			if g.seen(n) {
-				seen.Attributes = append(seen.Attributes, n)
-			}
-		}
-		return seen
-	}
-	return p
-}
-
-func (g Grant) seen(n people.Named) bool {
-	return g.Sees(n.Metadata.Classification, n.Metadata.Display)
-}
-
 // Attribute returns an attribute of a profile if it is seen.
 func (g Grant) Attribute(p *people.Profile, path people.Path) (people.Attribute, bool) {
 	a, ok := p.Find(path)
