@@ -116,8 +116,8 @@ func NewServer(o Options, routes ...Route) (*Server, error) {
 		}}))
 	}
 	s.mux.Handle("/", s.around(Route{Path: "(none)", Open: true, Serve: s.none}))
-	// What is compressed is the body alone, for which no secret of another caller
-	// can be mixed with text of this one.
+	// Bodies hold no secret beside text that somebody else chose, from whose
+	// compressed length it could be guessed: callers bring tokens, not cookies.
 	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1400), gzhttp.CompressionLevel(1))
 	if err != nil {
 		return nil, fmt.Errorf("api: compression: %w", err)
@@ -196,7 +196,11 @@ func (s *Server) around(route Route) http.Handler {
 			trace.WithAttributes(attribute.String("http.request.method", method(r.Method)), attribute.String("http.route", label), attribute.String("request.id", id)))
 		defer span.End()
 		control := http.NewResponseController(rw)
-		ctx, cancel := context.WithTimeout(ctx, map[bool]time.Duration{false: limits.Request, true: limits.Long}[route.Long])
+		most := limits.Request
+		if route.Long {
+			most = limits.Long
+		}
+		ctx, cancel := context.WithTimeout(ctx, most)
 		defer cancel()
 		if !route.Long {
 			// Later than the context, which then says why. A recorder of tests has none.
@@ -205,60 +209,7 @@ func (s *Server) around(route Route) http.Handler {
 			}
 			_ = control.SetWriteDeadline(start.Add(limits.Request + 2*time.Second))
 		}
-		caller := &Caller{}
-		err := func() (err error) {
-			defer func() {
-				if p := recover(); p != nil {
-					// A panic's value may hold anything; where it was tells enough.
-					err = fmt.Errorf("panic at %s", place(debug.Stack()))
-				}
-			}()
-			if route.Cross {
-				s.cross(h, r)
-			}
-			if !route.Free {
-				places := s.slots
-				if route.Long {
-					places = s.exports
-				}
-				select {
-				case places <- struct{}{}:
-					defer func() { <-places }()
-				default:
-					h.Set("Retry-After", "1")
-					return &Error{Status: http.StatusServiceUnavailable, Code: "overloaded", Description: "too many requests at the same time; try again in a second"}
-				}
-			}
-			if route.PerAddress && !s.rates.allow(s.address(r)) {
-				h.Set("Retry-After", "60")
-				return &Error{Status: http.StatusTooManyRequests, Code: "too_many_requests", Description: "too many requests from this address; try again in a minute"}
-			}
-			if !route.Open {
-				if caller, err = s.authenticate(ctx, r); err != nil {
-					caller = &Caller{}
-					return err
-				}
-				if route.Scope != "" && !caller.Has(route.Scope) {
-					return Forbidden(route.Scope)
-				}
-				// Whoever reads slowly holds their own places and nobody else's.
-				most := limits.OfCaller
-				if route.Long {
-					most = max(1, limits.Exports/4)
-				}
-				leave, ok := s.callers.enter(caller, route.Long, most)
-				if !ok {
-					h.Set("Retry-After", "1")
-					return &Error{Status: http.StatusTooManyRequests, Code: "too_many_requests", Description: "this caller has " + strconv.Itoa(most) + " such requests that are not answered yet; wait for one"}
-				}
-				defer leave()
-			}
-			r = r.WithContext(WithCaller(ctx, caller))
-			if r.Body != nil {
-				r.Body = http.MaxBytesReader(rw, r.Body, route.MaxBody)
-			}
-			return route.Serve(w, r)
-		}()
+		caller, err := s.answer(ctx, route, rw, w, r)
 		level := slog.LevelInfo
 		var fault, code, why string
 		if err != nil {
@@ -304,6 +255,65 @@ func (s *Server) around(route Route) http.Handler {
 			s.o.Log.LogAttrs(ctx, level, "answered", attrs...)
 		}
 	})
+}
+
+// answer lets the route answer, if there is a place for the request and its caller
+// may ask. It returns who that is, nobody on a route for anyone.
+func (s *Server) answer(ctx context.Context, route Route, rw http.ResponseWriter, w *recorder, r *http.Request) (caller *Caller, err error) {
+	caller = &Caller{}
+	defer func() {
+		if p := recover(); p != nil {
+			// A panic's value may hold anything; where it was tells enough.
+			err = fmt.Errorf("panic at %s", place(debug.Stack()))
+		}
+	}()
+	h := w.Header()
+	if route.Cross {
+		s.cross(h, r)
+	}
+	if !route.Free {
+		places := s.slots
+		if route.Long {
+			places = s.exports
+		}
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		default:
+			h.Set("Retry-After", "1")
+			return caller, &Error{Status: http.StatusServiceUnavailable, Code: "overloaded", Description: "too many requests at the same time; try again in a second"}
+		}
+	}
+	if route.PerAddress && !s.rates.allow(s.address(r)) {
+		h.Set("Retry-After", "60")
+		return caller, &Error{Status: http.StatusTooManyRequests, Code: "too_many_requests", Description: "too many requests from this address; try again in a minute"}
+	}
+	if !route.Open {
+		known, err := s.authenticate(ctx, r)
+		if err != nil {
+			return caller, err
+		}
+		caller = known
+		if route.Scope != "" && !caller.Has(route.Scope) {
+			return caller, Forbidden(route.Scope)
+		}
+		// Whoever reads slowly holds their own places and nobody else's.
+		most := s.o.Limits.OfCaller
+		if route.Long {
+			most = max(1, s.o.Limits.Exports/4)
+		}
+		leave, ok := s.callers.enter(caller, route.Long, most)
+		if !ok {
+			h.Set("Retry-After", "1")
+			return caller, &Error{Status: http.StatusTooManyRequests, Code: "too_many_requests", Description: "this caller has " + strconv.Itoa(most) + " such requests that are not answered yet; wait for one"}
+		}
+		defer leave()
+	}
+	r = r.WithContext(WithCaller(ctx, caller))
+	if r.Body != nil {
+		r.Body = http.MaxBytesReader(rw, r.Body, route.MaxBody)
+	}
+	return caller, route.Serve(w, r)
 }
 
 // Forbidden is the answer to a caller who lacks a scope.
