@@ -28,10 +28,9 @@ const Scope = "hook"
 
 // The limits of a notification, and of the work that they cause together.
 const (
-	MaxBody   = 8 << 10
-	maxID     = 1500 // bytes of a user_id
-	atOnce    = 8    // people who are read anew at the same time
-	condition = "condition"
+	MaxBody = 8 << 10
+	maxID   = 1500 // bytes of a user_id
+	atOnce  = 8    // people who are read anew at the same time
 )
 
 // ErrNobody is when no source that makes people has that login.
@@ -80,7 +79,7 @@ func New(o Options) []api.Route {
 		case err != nil:
 			return err
 		}
-		return api.JSON(w, http.StatusOK, map[string]string{condition: did})
+		return api.JSON(w, http.StatusOK, map[string]string{"condition": did})
 	}}}
 }
 

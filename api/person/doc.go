@@ -50,6 +50,9 @@ const (
 type Options struct {
 	Store     sinks.Reader
 	Catalogue *catalogue.Catalogue
+	// Searchable are the attributes that the store knows people by: of groups the
+	// name of one, of everything else the value.
+	Searchable []people.Path
 	// Seal seals the tokens of pages.
 	Seal *Seal
 	// ListScope is demanded of whoever lists ids, if it is not "".
@@ -69,8 +72,10 @@ type Options struct {
 type service struct {
 	Options
 	containers []string
-	groups     *groupIndex
-	views      *cache
+	// sources of groups: those of access_information that are searchable
+	sources []string
+	groups  *groupIndex
+	views   *cache
 }
 
 // New returns the routes of the Person API.
@@ -80,6 +85,11 @@ func New(o Options) []api.Route {
 		s.containers = append(s.containers, c.Name)
 	}
 	slices.Sort(s.containers)
+	for _, path := range o.Searchable {
+		if container, source := path.Split(); container == "access_information" {
+			s.sources = append(s.sources, source)
+		}
+	}
 	s.groups = newGroupIndex(s)
 	routes := []api.Route{
 		{Method: "GET", Path: "/v2", Open: true, Serve: s.title},

@@ -20,10 +20,6 @@ import (
 // made anew.
 const groupLife = 5 * time.Minute
 
-// groupSources are where groups come from: the attributes that people can be
-// searched by.
-var groupSources = []string{"ldap", "mozilliansorg"}
-
 func groupPath(source string) people.Path { return people.Path("access_information." + source) }
 
 // A shade is a group and who may see that somebody is in it.
@@ -109,7 +105,7 @@ func (g *groupIndex) count(ctx context.Context) (*groupCounts, error) {
 		if active, err := isActive(d); err != nil || !active {
 			return err
 		}
-		for _, source := range groupSources {
+		for _, source := range g.s.sources {
 			a, err := d.Attribute(groupPath(source))
 			if err != nil {
 				return err
@@ -167,8 +163,8 @@ func (s *service) listGroups(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	source := q.Get("source")
-	if source != "" && !slices.Contains(groupSources, source) {
-		return api.Bad("source is one of " + strings.Join(groupSources, ", "))
+	if source != "" && !slices.Contains(s.sources, source) {
+		return api.Bad("source is one of " + strings.Join(s.sources, ", "))
 	}
 	place, err := s.Seal.place(r, q)
 	if err != nil {
@@ -203,7 +199,7 @@ func (s *service) listGroups(w http.ResponseWriter, r *http.Request) error {
 // members whom the caller sees.
 func (s *service) groupOf(r *http.Request) (Group, time.Time, error) {
 	none := &api.Error{Status: http.StatusNotFound, Code: "not_found", Description: "there is no such group, or nobody in it whom you may see there"}
-	if err := knownSource(r); err != nil {
+	if err := s.knownSource(r); err != nil {
 		return Group{}, time.Time{}, err
 	}
 	names, err := values(r, "name")
@@ -223,11 +219,11 @@ func (s *service) groupOf(r *http.Request) (Group, time.Time, error) {
 }
 
 // knownSource is nil if groups come from the source in the path.
-func knownSource(r *http.Request) error {
-	if slices.Contains(groupSources, r.PathValue("source")) {
+func (s *service) knownSource(r *http.Request) error {
+	if slices.Contains(s.sources, r.PathValue("source")) {
 		return nil
 	}
-	return &api.Error{Status: http.StatusNotFound, Code: "not_found", Description: "groups have a source, one of " + strings.Join(groupSources, ", ")}
+	return &api.Error{Status: http.StatusNotFound, Code: "not_found", Description: "groups have a source, one of " + strings.Join(s.sources, ", ")}
 }
 
 // group tells of one group.
@@ -255,7 +251,7 @@ func (s *service) members(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	source := r.PathValue("source")
-	if err := knownSource(r); err != nil {
+	if err := s.knownSource(r); err != nil {
 		return err
 	}
 	active, err := activeOf(q)

@@ -121,18 +121,9 @@ type condition struct {
 	not bool
 }
 
-// filterable says what may be asked for: of groups the name of one, of everything
-// else the value.
-var filterable = []people.Path{
-	"access_information.ldap", "access_information.mozilliansorg",
-	"staff_information.cost_center", "staff_information.director", "staff_information.manager",
-	"staff_information.office_location", "staff_information.staff", "staff_information.team",
-	"staff_information.title", "staff_information.worker_type",
-}
-
 // conditions reads the filters of a search, in a stable order.
 func (s *service) conditions(q url.Values) (list []condition, err error) {
-	for _, path := range filterable {
+	for _, path := range s.Searchable {
 		for _, not := range []bool{false, true} {
 			name := string(path)
 			if not {
@@ -156,19 +147,19 @@ func (s *service) conditions(q url.Values) (list []condition, err error) {
 	}
 	for name := range q {
 		path := strings.TrimPrefix(name, "not_")
-		if strings.Contains(path, ".") && !slices.Contains(filterable, people.Path(path)) {
-			return nil, api.Bad("nobody can be searched by that: the filters are " + filters())
+		if strings.Contains(path, ".") && !slices.Contains(s.Searchable, people.Path(path)) {
+			return nil, api.Bad("nobody can be searched by that: the filters are " + s.filters())
 		}
 	}
 	if len(list) == 0 {
-		return nil, api.Bad("a filter is missing: one or more of " + filters())
+		return nil, api.Bad("a filter is missing: one or more of " + s.filters())
 	}
 	return list, nil
 }
 
-func filters() string {
-	names := make([]string, len(filterable))
-	for i, p := range filterable {
+func (s *service) filters() string {
+	names := make([]string, len(s.Searchable))
+	for i, p := range s.Searchable {
 		names[i] = string(p)
 	}
 	return strings.Join(names, ", ") + ", each also with not_ before it"

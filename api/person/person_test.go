@@ -132,7 +132,7 @@ func newWorld(t testing.TB, profiles ...*people.Profile) *world {
 		t.Fatal(err)
 	}
 	routes := person.New(person.Options{
-		Store: w.reader, Catalogue: cat, Seal: seal, Version: "1", Now: now,
+		Store: w.reader, Catalogue: cat, Searchable: sync.Searchable(), Seal: seal, Version: "1", Now: now,
 		Explain: func(context.Context, sinks.Stored, *people.Profile, people.Path) (person.Explanation, error) {
 			return w.explain, nil
 		},

@@ -423,7 +423,7 @@ func (s *serving) person() ([]api.Route, error) {
 		return nil, err
 	}
 	return person.New(person.Options{
-		Store: s.o.store, Catalogue: s.cat, Seal: seal, ListScope: s.cfg.API.ListScope, Version: version(), Now: s.p.now,
+		Store: s.o.store, Catalogue: s.cat, Searchable: sync.Searchable(), Seal: seal, ListScope: s.cfg.API.ListScope, Version: version(), Now: s.p.now,
 		Explain: s.explain, Revisions: s.o.history, Everybody: s.everybody,
 	}), nil
 }

@@ -13,12 +13,12 @@ import (
 
 // hooks are the routes by which other systems tell that somebody changed.
 func (s *serving) hooks() ([]api.Route, error) {
-	// A look at the job finds out now what is wrong with the sources.
-	if _, _, done, err := s.p.job(s.cfg, time.Time{}, false); err != nil {
+	// What is wrong with the sources shows now, and not when somebody tells.
+	_, _, done, err := s.p.job(s.cfg, time.Time{}, false)
+	if err != nil {
 		return nil, err
-	} else {
-		done()
 	}
+	done()
 	return hooks.New(hooks.Options{Refresh: s.refresh}), nil
 }
 

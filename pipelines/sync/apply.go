@@ -408,6 +408,9 @@ var searchable = [...]people.Path{
 	"staff_information.title", "staff_information.worker_type",
 }
 
+// Searchable lists the attributes by which people are searched.
+func Searchable() []people.Path { return slices.Clone(searchable[:]) }
+
 // Facts returns what a person can be searched by. The scheme of each is the
 // path of its attribute, and its value a group's name, "true", "false" or text.
 func Facts(p *people.Profile) (facts []people.Key) {
